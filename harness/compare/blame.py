@@ -1,0 +1,76 @@
+"""Whose mistake it is: the target's numbers and the baseline's, each against the exact result."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.assess import Judged
+from harness.compare.findings import Culprit, Divergence, number
+from harness.oracle import ulps
+from harness.trace import same_bits
+
+
+def blame(at: tuple[int, int], target: Judged, baseline: Judged) -> list[Divergence]:
+    """Return the divergences of one quantity in one execution.
+
+    The target is blamed where it is outside its bound and farther from its exact result than the
+    baseline is from its own: what reproduces the baseline bit for bit is never blamed. A baseline
+    outside its bound is found too, and held against nobody else.
+
+    Parameters
+    ----------
+    at : (int, int)
+        Step and repetition, from 0.
+    target, baseline : Judged
+        The same quantity of both.
+    """
+    found = []
+    if baseline.worst > 1:
+        found.append(_divergence(at, "baseline", baseline, baseline.ratio > 1, baseline))
+    if target.worst > 1 and target is not baseline:
+        outside = (target.ratio > 1) & (target.error > baseline.error)
+        if outside.any():
+            culprit: Culprit = "both" if baseline.worst > 1 else "target"
+            found.append(_divergence(at, culprit, target, outside, baseline))
+    return found
+
+
+def _divergence(
+    at: tuple[int, int],
+    culprit: Culprit,
+    judged: Judged,
+    outside: NDArray[np.bool_],
+    baseline: Judged,
+) -> Divergence:
+    """Walk to the worst element and describe it."""
+    flat = int(np.argmax(np.where(outside, judged.ratio, -1.0)))
+    index = tuple(int(each) for each in np.unravel_index(flat, outside.shape))
+    exact, error = float(judged.expected.values[index]), float(judged.error[index])
+    return Divergence(
+        step=at[0],
+        repetition=at[1],
+        quantity=judged.quantity,
+        aspect="value",
+        culprit=culprit,
+        expected=number(baseline.array[index]),
+        actual=number(judged.array[index]),
+        exact=number(exact),
+        index=index,
+        abs=number(error),
+        rel=number(error / abs(exact)) if exact else None,
+        ulp=number(ulps(judged.array, judged.expected)[index]),
+        ratio=number(judged.ratio[index]),
+        count=int(np.count_nonzero(outside)),
+    )
+
+
+def equal_elements(target: Judged, baseline: Judged) -> int:
+    """Return how many elements are equal bit for bit."""
+    one, other = target.array, baseline.array
+    if one is other or same_bits(one, other):
+        return int(one.size)
+    if one.dtype != other.dtype:
+        return 0
+    kind = np.dtype(f"u{one.dtype.itemsize}")
+    return int(np.count_nonzero(one.view(kind) == other.view(kind)))

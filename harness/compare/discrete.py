@@ -1,0 +1,189 @@
+"""What is not a number, judged against the baseline: errors, presence, types, shapes, layouts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.case.model import LoadStep, Raises
+from harness.compare.assess import Assessed
+from harness.compare.findings import Aspect, Divergence, number
+from harness.compare.transfer import Moves, expected
+from harness.trace import RESULTS, STATE, Array, Raised
+
+Saved = Mapping[str, Mapping[str, Array]]
+"""State dicts by the names that save steps gave them."""
+
+
+def errors(
+    at: tuple[int, int], wanted: Raises | None, target: Raised | None, baseline: Raised | None
+) -> Iterator[Divergence]:
+    """Yield where an error is missing, unexpected, or of another kind.
+
+    The type must be the baseline's. The message is held to the case's own pattern, if it has one,
+    and so is the baseline's: a pattern that torch does not match is a mistake of the case.
+    """
+    for side, raised in (("baseline", baseline), ("target", target)):
+        if wanted is None or (raised is not None and _matches(wanted, raised)):
+            continue
+        yield _divergence(
+            at,
+            "error",
+            "published",
+            f"{wanted.type} matching '{wanted.match}'" if wanted.match else wanted.type,
+            str(raised or "no error"),
+            culprit=side,
+        )
+    if (target is None) != (baseline is None) or (
+        target is not None and baseline is not None and _kind(target) != _kind(baseline)
+    ):
+        yield _divergence(
+            at, "error", "error", str(baseline or "no error"), str(target or "no error")
+        )
+
+
+def _matches(wanted: Raises, raised: Raised) -> bool:
+    return raised.type == wanted.type and re.search(wanted.match, raised.message) is not None
+
+
+def _kind(raised: Raised) -> tuple[str, bool]:
+    return raised.type, raised.phase == "backward"
+
+
+def results(
+    at: tuple[int, int], target: Assessed, baseline: Assessed, skip: frozenset[str]
+) -> Iterator[Divergence]:
+    """Yield where output or gradients differ in presence, type, shape or layout."""
+    for name in RESULTS:
+        if name in skip or name not in baseline.done.results:
+            continue
+        ours, theirs = target.done.results.get(name), baseline.done.results[name]
+        different = list(form(at, name, ours, theirs))
+        yield from different
+        layouts = target.done.layouts.get(name), baseline.done.layouts.get(name)
+        if not different and layouts[0] != layouts[1]:
+            yield _divergence(at, name, "layout", _layout(layouts[1]), _layout(layouts[0]))
+
+
+def state(
+    at: tuple[int, int],
+    target: Assessed,
+    baseline: Assessed,
+    target_saved: Saved,
+    baseline_saved: Saved,
+) -> Iterator[Divergence]:
+    """Yield where the state left behind differs, but for what was judged by its numbers."""
+    moves = _moves(target, target_saved), _moves(baseline, baseline_saved)
+    for name in STATE:
+        ours, theirs = target.done.state.get(name), baseline.done.state.get(name)
+        if _already(name, target, baseline):
+            continue
+        different = list(form(at, name, ours, theirs))
+        yield from different
+        if different or ours is None or name in target.judged:
+            continue
+        wanted = expected(name, moves[1], moves[0])
+        if wanted is not None:
+            yield from _values(at, name, ours, wanted)
+
+
+def _already(name: str, target: Assessed, baseline: Assessed) -> bool:
+    """Whether presence or type differed before the step, and the step is not to blame."""
+    ours, theirs = target.before.get(name), baseline.before.get(name)
+    if ours is None or theirs is None:
+        return (ours is None) != (theirs is None)
+    return ours.dtype != theirs.dtype or ours.shape != theirs.shape
+
+
+def _moves(assessed: Assessed, saved: Saved) -> Moves:
+    step = assessed.asked.step
+    loaded = saved.get(step.load.source, {}) if isinstance(step, LoadStep) else {}
+    return Moves(assessed.before, assessed.done.state, loaded)
+
+
+def saved_keys(at: tuple[int, int], target: Assessed, baseline: Assessed) -> Iterator[Divergence]:
+    """Yield where state dicts differ in their keys, or in types and shapes of their arrays."""
+    ours, theirs = target.done.saved, baseline.done.saved
+    if ours is None or theirs is None:
+        return
+    if list(ours) != list(theirs):
+        yield _divergence(at, "state_dict", "state", ", ".join(theirs), ", ".join(ours))
+        return
+    for key in theirs:
+        yield from form(at, f"state_dict.{key}", ours[key], theirs[key])
+
+
+def untouched(at: tuple[int, int], target: Assessed) -> Iterator[Divergence]:
+    """Yield where the target wrote into what it was given."""
+    if target.done.input_changed:
+        yield _divergence(at, "input", "input", "unchanged", "changed by the target")
+
+
+def form(
+    at: tuple[int, int], name: str, ours: Array | None, theirs: Array | None
+) -> Iterator[Divergence]:
+    """Yield where two arrays differ in presence, type or shape."""
+    if ours is None or theirs is None:
+        if (ours is None) != (theirs is None):
+            yield _divergence(at, name, "presence", _presence(theirs), _presence(ours))
+        return
+    if ours.dtype != theirs.dtype:
+        yield _divergence(at, name, "dtype", theirs.dtype.name, ours.dtype.name)
+    if ours.shape != theirs.shape:
+        yield _divergence(at, name, "shape", str(theirs.shape), str(ours.shape))
+
+
+def _values(at: tuple[int, int], name: str, ours: Array, wanted: Array) -> Iterator[Divergence]:
+    if ours.shape != wanted.shape:
+        yield _divergence(at, name, "shape", str(wanted.shape), str(ours.shape))
+        return
+    wrong = np.not_equal(ours, wanted)
+    if wanted.dtype.kind not in "biu":
+        wrong &= ~(np.isnan(ours.astype(np.float64)) & np.isnan(wanted.astype(np.float64)))
+    if not wrong.any():
+        return
+    index = tuple(int(each) for each in np.argwhere(wrong)[0]) if wrong.ndim else ()
+    yield _divergence(
+        at,
+        name,
+        "state",
+        _plain(wanted[index]),
+        _plain(ours[index]),
+        index=index,
+        count=int(np.count_nonzero(wrong)),
+    )
+
+
+def _plain(value: Any) -> str | float | int:
+    return int(value) if np.asarray(value).dtype.kind in "biu" else number(value)
+
+
+def _presence(array: Array | None) -> str:
+    return "None" if array is None else f"{array.dtype.name} array of shape {array.shape}"
+
+
+def _layout(formats: frozenset[str] | None) -> str:
+    return " and ".join(sorted(formats or ())) or "strided"
+
+
+def _divergence(
+    at: tuple[int, int],
+    quantity: str,
+    aspect: Aspect,
+    wanted: Any,
+    actual: Any,
+    **more: Any,
+) -> Divergence:
+    return Divergence(
+        step=at[0],
+        repetition=at[1],
+        quantity=quantity,
+        aspect=aspect,
+        culprit=more.pop("culprit", "target"),
+        expected=wanted,
+        actual=actual,
+        **more,
+    )

@@ -1,0 +1,111 @@
+"""What each execution of a case asks of the mathematics, step by step.
+
+Scalars (mode, momentum, eps, flags) are followed from the case alone. Arrays are taken from the
+implementation's own trace, as they stood before the execution: so a mistake is found in the step
+that made it, and only there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from harness.case.model import Case, Eval, Set, Train
+from harness.case.model import Step as CaseStep
+from harness.oracle import Step
+from harness.trace import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One execution of a step.
+
+    Attributes
+    ----------
+    index, repetition : int
+        As in the trace, from 0.
+    step : step of a case
+    training : bool
+        The mode of a forward step.
+    eps, momentum : float, or None
+    track : bool
+        The flag track_running_stats.
+    dtype : str
+        Type of inputs that spell none: that of the module.
+    """
+
+    index: int
+    repetition: int
+    step: CaseStep
+    training: bool
+    eps: float
+    momentum: float | None
+    track: bool
+    dtype: str
+
+
+def follow(case: Case) -> Iterator[Asked]:
+    """Yield each execution with the scalars that hold in it."""
+    module = case.module
+    eps, momentum, track = module.eps, module.momentum, module.track_running_stats
+    dtype: str = module.dtype
+    for index, repetition, step in case.executions():
+        if isinstance(step, Set):
+            changed = dict(step.set.items())
+            eps = changed.get("eps", eps)
+            momentum = changed.get("momentum", momentum)
+            track = changed.get("track_running_stats", track)
+        if step.kind == "cast":
+            dtype = step.cast  # type: ignore[union-attr]  # the kind says which
+        yield Asked(index, repetition, step, isinstance(step, Train), eps, momentum, track, dtype)
+
+
+def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
+    """Return what an execution asks of the oracle, None if it is no forward pass.
+
+    Parameters
+    ----------
+    asked : Asked
+    before : mapping of str to array or None
+        The implementation's own state before the execution.
+
+    Notes
+    -----
+    The choice of statistics follows ``_BatchNorm.forward`` (torch/nn/modules/batchnorm.py):
+    batch statistics in training, and in evaluation where both buffers are absent; the update
+    where the flag is set in training; the factor 1 / num_batches_tracked for momentum None.
+    """
+    forward = asked.step.forward
+    if forward is None or not isinstance(asked.step, Train | Eval):
+        return None
+    given = forward.input.array((), asked.dtype)
+    gradient = None
+    if forward.grad_output is not None:
+        gradient = forward.grad_output.array(given.shape, asked.dtype, like=given)
+    mean, variance = before.get("running_mean"), before.get("running_var")
+    batch = asked.training or (mean is None and variance is None)
+    if asked.training and not asked.track:
+        mean = variance = None
+    updates = asked.training and mean is not None and variance is not None
+    return Step(
+        input=given,
+        eps=float(asked.eps),
+        batch_statistics=batch,
+        weight=before.get("weight"),
+        bias=before.get("bias"),
+        running_mean=mean,
+        running_var=variance,
+        factor=_factor(asked, before) if updates else None,
+        grad_output=gradient,
+    )
+
+
+def _factor(asked: Asked, before: Mapping[str, Array | None]) -> float:
+    if asked.momentum is not None:
+        return float(asked.momentum)
+    count = before.get("num_batches_tracked")
+    if count is None:
+        return 0.0
+    tracked = int(count) + 1
+    return 1.0 / tracked if tracked else math.inf

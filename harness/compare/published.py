@@ -1,0 +1,95 @@
+"""Numbers that a case publishes, checked against the baseline as well as the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from harness.case.model import Case, Expectation
+from harness.compare.findings import Culprit, Divergence, number
+from harness.trace import Array, Trace
+from harness.versions import holds
+
+
+def published(case: Case, target: Trace, baseline: Trace, torch: str) -> Iterator[Divergence]:
+    """Yield where a published number does not hold.
+
+    Parameters
+    ----------
+    case : Case
+    target, baseline : Trace
+    torch : str
+        The baseline's version of torch: expectations may hold from one version, or up to one.
+    """
+    for expectation in case.expect:
+        if not holds(torch, expectation.since, expectation.before):
+            continue
+        for quantity, value in expectation.numbers():
+            yield from _quantity(expectation, quantity, value, target, baseline)
+
+
+def _quantity(
+    expectation: Expectation, quantity: str, value: object, target: Trace, baseline: Trace
+) -> Iterator[Divergence]:
+    wanted = None if value is None else np.asarray(value, dtype=np.float64)
+    wrong: dict[Culprit, tuple[int, ...]] = {}
+    sides: dict[Culprit, Array | None] = {
+        "target": _find(expectation, quantity, target),
+        "baseline": _find(expectation, quantity, baseline),
+    }
+    for side, array in sides.items():
+        index = _differs(array, wanted, float(expectation.within))
+        if index is not None:
+            wrong[side] = index
+    if not wrong:
+        return
+    culprit: Culprit = "both" if len(wrong) > 1 else next(iter(wrong))
+    index = wrong.get("target", wrong.get("baseline", ()))
+    at = expectation.after - 1, (expectation.repetition or 1) - 1
+    blamed = sides["target" if "target" in wrong else "baseline"]
+    yield Divergence(
+        step=at[0],
+        repetition=at[1],
+        quantity=quantity,
+        aspect="published",
+        culprit=culprit,
+        expected=_shown(wanted, index),
+        actual=_shown(blamed, index),
+        index=index,
+    )
+
+
+def _find(expectation: Expectation, quantity: str, trace: Trace) -> Array | None:
+    if expectation.after == 0:
+        return trace.initial.get(quantity)
+    done = [step for step in trace.steps if step.step == expectation.after - 1]
+    if expectation.repetition is not None:
+        done = [step for step in done if step.repetition == expectation.repetition - 1]
+    if not done:
+        return None
+    return done[-1].results.get(quantity, done[-1].state.get(quantity))
+
+
+def _differs(array: Array | None, wanted: Array | None, within: float) -> tuple[int, ...] | None:
+    """Return the index of the worst element that is not as published, None if all are."""
+    if array is None or wanted is None:
+        return None if array is wanted else ()
+    given = array.astype(np.float64)
+    if given.shape != wanted.shape:
+        return ()
+    with np.errstate(invalid="ignore"):
+        distance = np.abs(given - wanted)
+    distance = np.where((given == wanted) | (np.isnan(given) & np.isnan(wanted)), 0.0, distance)
+    distance = np.where(np.isnan(distance), np.inf, distance)
+    if not distance.size or distance.max() <= within:
+        return None
+    return tuple(int(each) for each in np.unravel_index(int(distance.argmax()), distance.shape))
+
+
+def _shown(array: Array | None, index: tuple[int, ...]) -> str | float:
+    if array is None:
+        return "None"
+    if array.ndim != len(index):
+        return f"an array of shape {array.shape}"
+    return number(array[index])

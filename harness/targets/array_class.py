@@ -1,0 +1,93 @@
+"""A class in terms of NumPy arrays as a module under test."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from harness.case.model import ModuleConfig
+from harness.dtypes import dtype
+from harness.targets.driver import Unsupported, constructed
+from harness.trace import STATE, Array
+
+
+def construct(cls: type[Any], config: ModuleConfig) -> ArraySubject:
+    """Construct the class with a case's arguments; errors as in `constructed`."""
+    arguments = config.arguments()
+    if "dtype" in arguments:
+        arguments["dtype"] = dtype(arguments["dtype"])
+    return ArraySubject(constructed(cls, arguments))
+
+
+class ArraySubject:
+    """An instance of an array class."""
+
+    def __init__(self, module: Any) -> None:
+        self.module = module
+
+    def mode(self, training: bool) -> None:
+        """Call train() or eval()."""
+        if training:
+            self.module.train()
+        else:
+            self.module.eval()
+
+    def forward(self, given: Array, differentiate: bool) -> Array:  # noqa: ARG002
+        """Return the output."""
+        return np.asarray(self.module(given))
+
+    def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
+        """Return the gradients of the latest forward pass."""
+        gradients = self._method("backward")(grad_output)
+        names = ("grad_input", "grad_weight", "grad_bias")
+        return {
+            name: None if value is None else np.asarray(value)
+            for name, value in zip(names, gradients, strict=True)
+        }
+
+    def state(self) -> Mapping[str, Array | None]:
+        """Return copies of the arrays of the state; what the class lacks is None."""
+        arrays = {name: getattr(self.module, name, None) for name in STATE}
+        return {
+            name: None if value is None else np.array(value) for name, value in arrays.items()
+        }
+
+    def fill(self, name: str, values: Array) -> None:
+        """Write values into an array of the state, in place."""
+        getattr(self.module, name)[...] = values
+
+    def assign(self, name: str, value: object, parameter: bool) -> None:  # noqa: ARG002
+        """Assign to an attribute; an array class makes no difference of parameters."""
+        if name == "num_batches_tracked" and isinstance(value, int):
+            value = np.asarray(value, dtype=np.int64)
+        setattr(self.module, name, value)
+
+    def call(self, method: str) -> None:
+        """Call a method without arguments, or go on with a deep copy."""
+        if method == "deepcopy":
+            self.module = copy.deepcopy(self.module)
+        else:
+            self._method(method)()
+
+    def cast(self, name: str) -> None:
+        """Call to(dtype)."""
+        changed = self._method("to")(dtype(name))
+        self.module = self.module if changed is None else changed
+
+    def save(self) -> Mapping[str, Any]:
+        """Return a deep copy of the state_dict."""
+        saved: Mapping[str, Any] = copy.deepcopy(self._method("state_dict")())
+        return saved
+
+    def load(self, state: Mapping[str, Any], strict: bool) -> None:
+        """Call load_state_dict."""
+        self._method("load_state_dict")(state, strict=strict)
+
+    def _method(self, name: str) -> Any:
+        method = getattr(self.module, name, None)
+        if method is None:
+            raise Unsupported(f"the class has no {name}")
+        return method

@@ -1,0 +1,182 @@
+"""What a target is, and how ``--target SPEC`` names one."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.case.model import Case
+from harness.errors import InvalidInput
+from harness.trace import Trace
+
+GROUP = "bn_harness.targets"
+"""Entry-point group of the names that other packages register."""
+
+
+@dataclass(frozen=True)
+class TargetInfo:
+    """What the report says of a target.
+
+    Attributes
+    ----------
+    name : str
+        The SPEC that names it.
+    absent : str or None
+        Why it cannot run on this machine ("no CUDA device").
+    versions : mapping of str to str
+        Of the libraries that it is made of.
+    """
+
+    name: str
+    absent: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """Something that can execute a case."""
+
+    @property
+    def info(self) -> TargetInfo:
+        """What the report says of it."""
+
+    def execute(self, case: Case) -> Trace:
+        """Run a case. Errors of the implementation are part of the trace."""
+
+
+@dataclass(frozen=True)
+class FunctionTarget:
+    """A target made of its description and a function."""
+
+    info: TargetInfo
+    run: Callable[[Case], Trace]
+
+    def execute(self, case: Case) -> Trace:
+        """Run a case."""
+        return self.run(case)
+
+
+def resolve(spec: str | type[Any]) -> Target:
+    """Return the target that a SPEC names.
+
+    Parameters
+    ----------
+    spec : str or class
+        "torch" with options, "reference", ``file.py:Class``, ``package.module:Class``, a name
+        registered under the entry-point group ``bn_harness.targets``; or a class itself.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such target, or it cannot be loaded.
+    """
+    if isinstance(spec, type):
+        return _class_target(f"{spec.__module__}:{spec.__qualname__}", spec)
+    name, _, rest = spec.partition(":")
+    if name == "torch":
+        from harness.targets.native import torch_target  # noqa: PLC0415  # imports torch
+
+        return torch_target(_options(spec, rest))
+    if spec == "reference":
+        from harness.reference import BatchNorm2d  # noqa: PLC0415
+
+        return _class_target("reference", BatchNorm2d)
+    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if spec in registered:
+        return _adopt(spec, _loaded(spec, registered[spec].load))
+    if not rest:
+        names = ", ".join(["torch", "reference", *sorted(registered)])
+        raise InvalidInput(
+            f"--target {spec}: no such target; name one of {names}, "
+            "or a class as path/to/file.py:Class or package.module:Class"
+        )
+    path, _, attribute = spec.rpartition(":")
+    return _adopt(spec, _attribute(spec, _module(spec, path), attribute))
+
+
+def _options(spec: str, text: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        key, separator, value = part.partition("=")
+        if not separator or key in options:
+            raise InvalidInput(f"--target {spec}: '{part}' should be one of its kind, as key=value")
+        options[key] = value
+    return options
+
+
+def _module(spec: str, path: str) -> Any:
+    if not path.endswith(".py"):
+        return _loaded(spec, lambda: importlib.import_module(path))
+    file = Path(path)
+    if not file.is_file():
+        raise InvalidInput(f"--target {spec}: there is no file {path}")
+    digest = hashlib.blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()
+    name = f"_bn_harness_target_{file.stem}_{digest}"
+
+    def load() -> Any:
+        found = importlib.util.spec_from_file_location(name, file)
+        if found is None or found.loader is None:
+            raise ImportError("not a Python file")
+        module = importlib.util.module_from_spec(found)
+        sys.modules[name] = module
+        found.loader.exec_module(module)
+        return module
+
+    return sys.modules[name] if name in sys.modules else _loaded(spec, load)
+
+
+def _loaded(spec: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise InvalidInput(
+            f"--target {spec}: cannot be imported: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _attribute(spec: str, module: Any, name: str) -> Any:
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        raise InvalidInput(
+            f"--target {spec}: there is no class {name}; "
+            f"the module has {', '.join(sorted(classes)) or 'none'}"
+        ) from None
+
+
+def _adopt(spec: str, found: Any) -> Target:
+    """Return a target made of what a module or entry point holds: a class or a Target."""
+    if isinstance(found, type):
+        return _class_target(spec, found)
+    if hasattr(found, "execute") and hasattr(found, "info"):
+        target: Target = found
+        return target
+    raise InvalidInput(
+        f"--target {spec}: expected a class (an nn.Module or an array class) or a Target, "
+        f"found {type(found).__name__}"
+    )
+
+
+def _class_target(name: str, cls: type[Any]) -> Target:
+    if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
+        from harness.targets.native import module_target  # noqa: PLC0415  # imports torch
+
+        return module_target(name, cls)
+    if not callable(getattr(cls, "__call__", None)) or "__call__" not in dir(cls):  # noqa: B004
+        raise InvalidInput(f"--target {name}: the class has no __call__(input)")
+    from harness.targets import array_class  # noqa: PLC0415
+    from harness.targets.driver import execute  # noqa: PLC0415
+
+    return FunctionTarget(
+        TargetInfo(name),
+        lambda case: execute(case, lambda config: array_class.construct(cls, config)),
+    )

@@ -1,0 +1,264 @@
+"""Walks a case's steps with a module under test and records what it does."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+
+from harness.case.arrays import ArraySpec
+from harness.case.layouts import describe
+from harness.case.model import (
+    Call,
+    Case,
+    Cast,
+    Eval,
+    Forward,
+    Load,
+    LoadStep,
+    ModuleConfig,
+    Parameter,
+    Save,
+    Set,
+    State,
+    Step,
+    Train,
+)
+from harness.trace import STATE, Array, Raised, StepTrace, Trace, same_bits
+
+
+class Unsupported(Exception):
+    """The target lacks what the case asks for; its text is the reason for the user."""
+
+
+class Subject(Protocol):
+    """A module under test, in terms of NumPy arrays; errors are the module's own."""
+
+    def mode(self, training: bool) -> None:
+        """Call train() or eval()."""
+
+    def forward(self, given: Array, differentiate: bool) -> Array:
+        """Return the output; `differentiate` says that `backward` will follow."""
+
+    def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
+        """Return grad_input, grad_weight and grad_bias of the latest forward pass."""
+
+    def state(self) -> Mapping[str, Array | None]:
+        """Return copies of the arrays of `STATE`."""
+
+    def fill(self, name: str, values: Array) -> None:
+        """Write values into an array of the state, in place."""
+
+    def assign(self, name: str, value: object, parameter: bool) -> None:
+        """Assign a scalar, an array or None to an attribute."""
+
+    def call(self, method: str) -> None:
+        """Call a method without arguments."""
+
+    def cast(self, dtype: str) -> None:
+        """Change the type of parameters and running statistics."""
+
+    def save(self) -> Mapping[str, Any]:
+        """Return a deep copy of the state_dict."""
+
+    def load(self, state: Mapping[str, Any], strict: bool) -> None:
+        """Load a state_dict."""
+
+
+def execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
+    """Run a case and return what happened.
+
+    Errors of the module are part of the trace; they never leave this function. After an error
+    the module goes on to the next step in the state that the error left behind.
+
+    Parameters
+    ----------
+    case : Case
+    construct : callable
+        Makes the module from its constructor arguments.
+    """
+    try:
+        subject = construct(case.module)
+    except Unsupported as reason:
+        return Trace(unsupported=str(reason))
+    except Exception as error:  # noqa: BLE001  # whatever a module raises is a result
+        return Trace(raised=_raised("construct", error))
+    walk = _Walk(case, subject)
+    try:
+        walk.start()
+    except Exception as error:  # noqa: BLE001
+        return Trace(raised=_raised("construct", error))
+    initial = subject.state()
+    return Trace(initial=initial, steps=tuple(walk.step(*each) for each in case.executions()))
+
+
+def _raised(phase: str, error: Exception) -> Raised:
+    return Raised(phase, type(error).__name__, str(error))
+
+
+class _Walk:
+    """One walk through a case's steps."""
+
+    def __init__(self, case: Case, subject: Subject) -> None:
+        self.case = case
+        self.subject = subject
+        self.dtype: str = case.module.dtype
+        self.saved: dict[str, Mapping[str, Any]] = {}
+
+    def start(self) -> None:
+        """Put the initial state into the module."""
+        for name, value in state_arrays(self.case.state, self.case.module):
+            self.subject.fill(name, value)
+
+    def step(self, index: int, repetition: int, step: Step) -> StepTrace:
+        """Execute a step once."""
+        record: dict[str, Any] = {}
+        try:
+            self._do(step, record)
+        except Unsupported as reason:
+            record["unsupported"] = str(reason)
+        except Exception as error:  # noqa: BLE001
+            record["raised"] = _raised(record.pop("phase", step.kind), error)
+        record.pop("phase", None)
+        return StepTrace(index, repetition, state=self.subject.state(), **record)
+
+    def _do(self, step: Step, record: dict[str, Any]) -> None:
+        match step:
+            case Train() | Eval():
+                self.subject.mode(isinstance(step, Train))
+                self._forward(step.forward, record)
+            case Set():
+                for name, value in step.set.items():
+                    self._assign(name, value)
+            case Call():
+                self.subject.call(step.call)
+            case Cast():
+                self.subject.cast(step.cast)
+                self.dtype = step.cast
+            case Save():
+                self.saved[step.save] = self.subject.save()
+                record["saved"] = {
+                    key: np.array(value) for key, value in self.saved[step.save].items()
+                }
+            case LoadStep():
+                self._load(step.load)
+
+    def _forward(self, forward: Forward, record: dict[str, Any]) -> None:
+        record["phase"] = "forward"
+        given, pristine = self._given(forward.input, (), None)
+        differentiate = forward.grad_output is not None
+        try:
+            output = self.subject.forward(given, differentiate)
+            _keep(record, "output", output)
+        finally:
+            record["input_changed"] = not same_bits(given, pristine)
+        if forward.grad_output is None:
+            return
+        record["phase"] = "backward"
+        grad_output, pristine_grad = self._given(forward.grad_output, output.shape, pristine)
+        try:
+            for name, gradient in self.subject.backward(grad_output).items():
+                _keep(record, name, gradient)
+        finally:
+            record["input_changed"] = not (
+                same_bits(given, pristine) and same_bits(grad_output, pristine_grad)
+            )
+
+    def _given(
+        self, spec: ArraySpec, shape: tuple[int, ...], like: Array | None
+    ) -> tuple[Array, Array]:
+        """Return an array that the module may do anything to, and one that it never sees."""
+        return given_arrays(spec, shape, self.dtype, like)
+
+    def _assign(self, name: str, value: object) -> None:
+        parameter = isinstance(value, Parameter)
+        spec = value.parameter if isinstance(value, Parameter) else value
+        if isinstance(spec, ArraySpec):
+            integer = name == "num_batches_tracked"
+            shape = () if integer else (self.case.module.num_features,)
+            value = spec.array(shape, "int64" if integer else self.dtype)
+        self.subject.assign(name, value, parameter or name in ("weight", "bias"))
+
+    def _load(self, load: Load) -> None:
+        shape = (self.case.module.num_features,)
+        added = {
+            key: spec.array(() if key == "num_batches_tracked" else shape, self.dtype)
+            for key, spec in load.add.items()
+        }
+        if load.source not in self.saved:
+            raise Unsupported("the state_dict that the step loads could not be saved")
+        self.subject.load(_edited(self.saved[load.source], load, added), load.strict)
+
+
+def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
+    """Return name and values of each array that a case's initial state names."""
+    arrays = []
+    for name in STATE:
+        value = getattr(state, name)
+        if isinstance(value, int):
+            arrays.append((name, np.asarray(value, dtype=np.int64)))
+        elif value is not None:
+            arrays.append((name, value.array((module.num_features,), module.dtype)))
+    return arrays
+
+
+def given_arrays(
+    spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None
+) -> tuple[Array, Array]:
+    """Return an input twice: to give away, and to keep."""
+    given = spec.array(shape, dtype, like)
+    # Only an expanded array has other values than the dense one.
+    return given, given.copy() if spec.layout == "expanded" else spec.dense(shape, dtype, like)
+
+
+def _edited(
+    saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]
+) -> Mapping[str, Any]:
+    """Return a changed copy of a saved state_dict; its version is an attribute of the dict."""
+    changed: Any = copy.deepcopy(saved)
+    for key in load.drop:
+        changed.pop(key, None)
+    changed.update(added)
+    return changed if load.versioned else dict(changed)
+
+
+def constructed(cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    """Construct a class with those of the arguments that it knows.
+
+    Raises
+    ------
+    Unsupported
+        It does not know an argument that matters, or refuses one by NotImplementedError.
+    """
+    known = _parameters(cls)
+    if known is not None and "bias" not in known and arguments.get("bias"):
+        arguments = {name: value for name, value in arguments.items() if name != "bias"}
+    unknown = sorted(set(arguments) - known) if known is not None else []
+    if unknown:
+        raise Unsupported(f"the constructor has no argument {' and no argument '.join(unknown)}")
+    try:
+        return cls(**arguments)
+    except NotImplementedError as error:
+        raise Unsupported(str(error) or "the constructor is not implemented") from None
+
+
+@cache
+def _parameters(cls: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a constructor's arguments, None if it takes any or does not tell."""
+    try:
+        parameters = inspect.signature(cls).parameters.values()
+    except ValueError:
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return None
+    return frozenset(each.name for each in parameters)
+
+
+def _keep(record: dict[str, Any], name: str, value: Array | None) -> None:
+    record.setdefault("results", {})[name] = None if value is None else value.copy(order="K")
+    if value is not None and value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
+        record.setdefault("layouts", {})[name] = describe(value)

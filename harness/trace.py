@@ -1,0 +1,111 @@
+"""What a target did with a case: per step the results, the state left behind, or the error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+STATE = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+"""The arrays that a module keeps from step to step."""
+
+RESULTS = ("output", "grad_input", "grad_weight", "grad_bias")
+"""The arrays that a train or eval step returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An error that a target raised.
+
+    Attributes
+    ----------
+    phase : str
+        "construct", "forward", "backward", or the kind of a step without a forward pass.
+    type : str
+        The name of the exception's class, without its module.
+    message : str
+    """
+
+    phase: str
+    type: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class StepTrace:
+    """One execution of a step.
+
+    Attributes
+    ----------
+    step : int
+        Index of the step in the case's list, from 0.
+    repetition : int
+        Index among the step's repetitions, from 0.
+    results : mapping of str to array or None
+        What a train or eval step returned, by the names of `RESULTS`; a quantity that
+        was not asked for has no entry, one that does not exist is None.
+    layouts : mapping of str to frozenset of str
+        The memory formats that each 4-D result has.
+    state : mapping of str to array or None
+        The arrays of `STATE` after the step (copies).
+    saved : mapping of str to array, or None
+        The state_dict that a `save` step took.
+    raised : Raised or None
+    unsupported : str or None
+        What the target says that it cannot do, as a reason for the user.
+    input_changed : bool
+        The target wrote into the case's input or output gradient.
+    """
+
+    step: int
+    repetition: int
+    results: Mapping[str, Array | None] = field(default_factory=dict)
+    layouts: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    state: Mapping[str, Array | None] = field(default_factory=dict)
+    saved: Mapping[str, Array] | None = None
+    raised: Raised | None = None
+    unsupported: str | None = None
+    input_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a target did with a case.
+
+    Attributes
+    ----------
+    initial : mapping of str to array or None
+        The arrays of `STATE` before the first step.
+    steps : tuple of StepTrace
+        One for each execution of a step, as far as the target came.
+    raised : Raised or None
+        The error of the constructor; then there are no steps.
+    unsupported : str or None
+        Why the target cannot construct the case's module.
+    """
+
+    initial: Mapping[str, Array | None] = field(default_factory=dict)
+    steps: tuple[StepTrace, ...] = ()
+    raised: Raised | None = None
+    unsupported: str | None = None
+
+
+def same_bits(one: Array, other: Array) -> bool:
+    """Whether two arrays have the same type, shape and bits (nan payloads and zero signs too)."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return np.array_equal(one.view(_bits(one)), other.view(_bits(other)))
+
+
+def _bits(array: Array) -> np.dtype[Any]:
+    if array.dtype.kind == "c":
+        return np.dtype((np.void, array.dtype.itemsize))
+    return np.dtype(f"u{array.dtype.itemsize}")
