@@ -135,7 +135,9 @@ class Matrix(Model):
             given = _placed(at["fill"], shape, at["input_dtype"], at["layout"], seed)
             gradient = None
             if at["grad"]:
-                gradient = _placed(at["grad_output"], None, None, at["grad_layout"], seed + 50)
+                gradient = _placed(
+                    at["grad_output"], None, at["input_dtype"], at["grad_layout"], seed + 50
+                )
             forward = Forward(input=given, grad_output=gradient)
             steps.append(Train(train=forward) if mode == "T" else Eval(eval=forward))
         return Case(

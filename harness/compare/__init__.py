@@ -7,9 +7,9 @@ from typing import Any
 
 from harness.case.model import Case
 from harness.compare import discrete
-from harness.compare.assess import CLASSES, Assessed, Declarations, assess
+from harness.compare.assess import CLASSES, Assessed, Declarations, Judged, assess
 from harness.compare.blame import blame, equal_elements
-from harness.compare.findings import Comparison, Divergence, Holding, Measure
+from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
 from harness.compare.published import published
 from harness.oracle import Declared, Step
 from harness.trace import RESULTS, STATE, Raised, Trace, same_bits
@@ -152,24 +152,23 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
     for quantity, ours in target.judged.items():
         if ours.declared is not None:
             reasons.add(ours.declared.reason)
-        measure = found.measures.setdefault(quantity, Measure())
-        measure.add(at[0], ours)
-        holding = quantity, ours.expected.dtype, _layout_of(target)
-        found.held[holding] = max(found.held.get(holding, 0), ours.held)
+        measure = measured(found.id, ours)
+        if found.worst is None or ours.worst > found.worst.ratio:
+            found.worst = Worst(quantity, at[0], ours.worst, ours.ulp)
         theirs = baseline.judged.get(quantity)
-        if theirs is None:
-            continue
-        measure.bitwise += equal_elements(ours, theirs)
-        if ours is not theirs:
-            measure.nearer += ours.error.max(initial=0.0) < theirs.error.max(initial=0.0)
-            measure.farther += ours.error.max(initial=0.0) > theirs.error.max(initial=0.0)
-        found.divergences += blame(at, ours, theirs)
+        if theirs is not None:
+            measure.bitwise = equal_elements(ours, theirs)
+            errors = ours.error.max(initial=0.0), theirs.error.max(initial=0.0)
+            measure.nearer, measure.farther = errors[0] < errors[1], errors[0] > errors[1]
+            found.divergences += blame(at, ours, theirs)
+        found.measures.setdefault(_holding(target, ours), Measure()).merge(measure)
     found.declared = tuple(sorted(reasons))
 
 
-def _layout_of(assessed: Assessed) -> str:
+def _holding(assessed: Assessed, judged: Judged) -> Holding:
     forward = assessed.asked.step.forward
-    return forward.input.layout if forward is not None else ""
+    layout = forward.input.layout if forward is not None else "contiguous"
+    return Holding(judged.quantity, assessed.asked.step.kind, judged.array.dtype.name, layout)
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -69,9 +69,21 @@ class Divergence:
     count: int = 1
 
 
+class Holding(NamedTuple):
+    """What a measure is of."""
+
+    quantity: str
+    mode: str
+    """"train" or "eval"."""
+    dtype: str
+    """Of the quantity."""
+    layout: str
+    """Of the input."""
+
+
 @dataclass(slots=True)
 class Measure:
-    """How near one quantity came to the exact result, over the steps of a case.
+    """How near one quantity came to the exact result, over steps and cases.
 
     Attributes
     ----------
@@ -80,8 +92,13 @@ class Measure:
         equal to the baseline's bit for bit.
     ratio, ulp : float
         Largest error over bound, and largest error in ulps (at the channel's largest value).
-    step : int
-        The step of the largest ratio, from 0.
+    ratio_at : str
+        The case of the largest ratio.
+    held : int
+        The strictest accuracy class that all hold: an index into the classes from the strictest,
+        their number where not even the loosest is held.
+    held_at : str
+        The first case, by its id, that does not hold the next stricter class.
     nearer, farther : int
         Steps in which the target's largest error is below, or above, the baseline's.
     """
@@ -92,20 +109,20 @@ class Measure:
     bitwise: int = 0
     ratio: float = 0.0
     ulp: float = 0.0
-    step: int = 0
+    ratio_at: str = ""
+    held: int = 0
+    held_at: str = ""
     nearer: int = 0
     farther: int = 0
 
-    def add(self, step: int, judged: Judged) -> None:
-        """Count one more execution of the quantity."""
-        expected = judged.expected
-        self.elements += judged.array.size
-        if expected.unjudged is not None:
-            self.unjudged += int(np.count_nonzero(expected.unjudged))
-        self.vacuous += int(np.count_nonzero(expected.vacuous))
-        if judged.worst > self.ratio:
-            self.ratio, self.step = judged.worst, step
-        self.ulp = max(self.ulp, judged.ulp)
+    def merge(self, other: Measure) -> None:
+        """Add what another measure of the same holding has found."""
+        for count in ("elements", "unjudged", "vacuous", "bitwise", "nearer", "farther"):
+            setattr(self, count, getattr(self, count) + getattr(other, count))
+        self.ulp = max(self.ulp, other.ulp)
+        # Ties go to the first id, so that the order of merging does not show.
+        self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, other.ratio, other.ratio_at)
+        self.held, self.held_at = _worse(self.held, self.held_at, other.held, other.held_at)
 
     @property
     def closer(self) -> Literal["target", "baseline", "equal"]:
@@ -115,8 +132,38 @@ class Measure:
         return "target" if self.nearer > self.farther else "baseline"
 
 
-Holding = tuple[str, str, str]
-"""Quantity, dtype and layout that an accuracy class is held for."""
+Size = TypeVar("Size", int, float)
+
+
+def _worse(size: Size, at: str, other: Size, other_at: str) -> tuple[Size, str]:
+    if not at or other > size or (other == size and other_at and other_at < at):
+        return (other, other_at) if other >= size else (size, at)
+    return size, at
+
+
+def measured(case: str, judged: Judged) -> Measure:
+    """Return the measure of one quantity in one step."""
+    expected = judged.expected
+    unjudged = 0 if expected.unjudged is None else int(np.count_nonzero(expected.unjudged))
+    return Measure(
+        elements=judged.array.size,
+        unjudged=unjudged,
+        vacuous=int(np.count_nonzero(expected.vacuous)),
+        ratio=judged.worst,
+        ulp=judged.ulp,
+        ratio_at=case,
+        held=judged.held,
+        held_at=case if judged.held else "",
+    )
+
+
+class Worst(NamedTuple):
+    """The largest error over bound of a case."""
+
+    quantity: str
+    step: int
+    ratio: float
+    ulp: float
 
 
 @dataclass(slots=True)
@@ -130,15 +177,15 @@ class Comparison:
     target : str
     verdict : str
     divergences : list of Divergence
-    measures : dict of str to Measure
-        By quantity.
-    held : dict of (quantity, dtype, layout) to int
-        The accuracy class that the case allows: an index into the classes from the strictest,
-        or their number where the loosest is not held.
+    measures : dict of Holding to Measure
+    worst : Worst or None
+        None where no number was judged.
     bitwise_equal : bool
         All that the target returned equals the baseline's, bit for bit.
     reason : str or None
         Why it is unsupported, known, a crash or a timeout.
+    link : str or None
+        Where a known divergence is discussed.
     declared : tuple of str
         Reasons of the declarations that the verdict rests on.
     """
@@ -147,10 +194,11 @@ class Comparison:
     target: str
     verdict: Verdict = "agree"
     divergences: list[Divergence] = field(default_factory=list)
-    measures: dict[str, Measure] = field(default_factory=dict)
-    held: dict[Holding, int] = field(default_factory=dict)
+    measures: dict[Holding, Measure] = field(default_factory=dict)
+    worst: Worst | None = None
     bitwise_equal: bool = True
     reason: str | None = None
+    link: str | None = None
     declared: tuple[str, ...] = ()
 
 

@@ -14,10 +14,31 @@ from typing import Any, Protocol
 
 from harness.case.model import Case
 from harness.errors import InvalidInput
+from harness.oracle import Declared, Step
 from harness.trace import Trace
 
 GROUP = "bn_harness.targets"
 """Entry-point group of the names that other packages register."""
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """Lower accuracy that an implementation declares for some types.
+
+    Attributes
+    ----------
+    parameters : str
+        Type of parameters and running statistics that it is about.
+    declared : Declared
+    """
+
+    parameters: str
+    declared: Declared
+
+    def speaks_of(self, step: Step) -> bool:
+        """Whether the step's parameters or statistics have the type."""
+        held = (step.weight, step.running_mean)
+        return any(array is not None and array.dtype.name == self.parameters for array in held)
 
 
 @dataclass(frozen=True)
@@ -32,11 +53,32 @@ class TargetInfo:
         Why it cannot run on this machine ("no CUDA device").
     versions : mapping of str to str
         Of the libraries that it is made of.
+    declarations : tuple of Declaration
+        Where it declares less accuracy than a sound implementation has.
     """
 
     name: str
     absent: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    declarations: tuple[Declaration, ...] = ()
+
+    def declares(self, step: Step) -> Declared | None:
+        """Return what it declares of its accuracy in a step."""
+        return next((each.declared for each in self.declarations if each.speaks_of(step)), None)
+
+
+LOW_PRECISION = tuple(
+    Declaration(
+        dtype,
+        Declared(
+            f"with {dtype} parameters, torch keeps batch statistics and momentum in {dtype} "
+            "(aten/src/ATen/native/Normalization.cpp)",
+            statistics=dtype,
+        ),
+    )
+    for dtype in ("float16", "bfloat16")
+)
+"""What torch's CPU kernels, and who follows them, declare of 16-bit modules."""
 
 
 class Target(Protocol):
@@ -86,7 +128,7 @@ def resolve(spec: str | type[Any]) -> Target:
     if spec == "reference":
         from harness.reference import BatchNorm2d  # noqa: PLC0415
 
-        return _class_target("reference", BatchNorm2d)
+        return _class_target("reference", BatchNorm2d, LOW_PRECISION)
     registered = {entry.name: entry for entry in entry_points(group=GROUP)}
     if spec in registered:
         return _adopt(spec, _loaded(spec, registered[spec].load))
@@ -166,7 +208,9 @@ def _adopt(spec: str, found: Any) -> Target:
     )
 
 
-def _class_target(name: str, cls: type[Any]) -> Target:
+def _class_target(
+    name: str, cls: type[Any], declarations: tuple[Declaration, ...] = ()
+) -> Target:
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # noqa: PLC0415  # imports torch
 
@@ -177,6 +221,6 @@ def _class_target(name: str, cls: type[Any]) -> Target:
     from harness.targets.driver import execute  # noqa: PLC0415
 
     return FunctionTarget(
-        TargetInfo(name),
+        TargetInfo(name, declarations=declarations),
         lambda case: execute(case, lambda config: array_class.construct(cls, config)),
     )

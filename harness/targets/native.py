@@ -10,7 +10,13 @@ import torch
 
 from harness.case.model import Case
 from harness.errors import InvalidInput
-from harness.targets.base import FunctionTarget, Target, TargetInfo
+from harness.targets.base import (
+    LOW_PRECISION,
+    Declaration,
+    FunctionTarget,
+    Target,
+    TargetInfo,
+)
 from harness.targets.driver import execute
 from harness.targets.torch_module import construct
 from harness.trace import Trace
@@ -42,11 +48,16 @@ def torch_target(options: dict[str, str]) -> Target:
     threads = options.get("threads", "1")
     if not threads.isdecimal() or not int(threads):
         raise InvalidInput(f"--target {name}: threads must be a number from 1")
-    return module_target(name, torch.nn.BatchNorm2d, device, int(threads))
+    declarations = LOW_PRECISION if device == "cpu" else ()
+    return module_target(name, torch.nn.BatchNorm2d, device, int(threads), declarations)
 
 
 def module_target(
-    name: str, cls: Callable[..., torch.nn.Module], device: str = "cpu", threads: int = 1
+    name: str,
+    cls: Callable[..., torch.nn.Module],
+    device: str = "cpu",
+    threads: int = 1,
+    declarations: tuple[Declaration, ...] = (),
 ) -> Target:
     """Return a module class as a target.
 
@@ -60,6 +71,8 @@ def module_target(
         "cpu" or "cuda".
     threads : int
         Threads of torch while it runs.
+    declarations : tuple of Declaration
+        Where it declares lower accuracy.
     """
     absent = None
     if device == "cuda" and not torch.cuda.is_available():
@@ -69,7 +82,8 @@ def module_target(
         with _threads(threads):
             return execute(case, lambda config: construct(cls, config, device))
 
-    return FunctionTarget(TargetInfo(name, absent, {"torch": torch.__version__}), run)
+    versions = {"torch": str(torch.__version__)}
+    return FunctionTarget(TargetInfo(name, absent, versions, declarations), run)
 
 
 @contextmanager

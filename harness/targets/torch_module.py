@@ -28,7 +28,9 @@ def construct(
 
 def to_tensor(array: Array) -> torch.Tensor:
     """Return a tensor that shares memory with an array, strides of 0 included."""
-    whole = array[tuple(slice(1) if stride == 0 else slice(None) for stride in array.strides)]
+    # The ellipsis keeps an array without dimensions an array.
+    once = (slice(1) if stride == 0 else slice(None) for stride in array.strides)
+    whole = array[(*once, ...)]
     if whole.dtype == ml_dtypes.bfloat16:
         tensor = torch.from_numpy(whole.view(np.int16)).view(torch.bfloat16)
     else:

@@ -1,0 +1,63 @@
+"""Progress on standard error: a bar on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from harness.runner import Listener, Progress
+
+EVERY = 10.0
+"""Seconds between two lines in a log."""
+
+
+@contextmanager
+def following(stream: TextIO) -> Iterator[Listener]:
+    """Show progress on `stream` while the block runs; what it yields is told of progress."""
+    follow = _bar if stream.isatty() else _lines
+    with follow(stream) as listener:
+        yield listener
+
+
+@contextmanager
+def _bar(stream: TextIO) -> Iterator[Listener]:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        Progress as Bar,
+    )
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} cases"),
+        TextColumn("{task.speed:,.0f}/s"),
+        TextColumn("{task.fields[failed]:,} diverge"),
+        TimeElapsedColumn(),
+    )
+    with Bar(*columns, console=Console(file=stream), transient=True) as bar:
+        task = bar.add_task("cases", total=None, failed=0)
+
+        def listener(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, failed=progress.failed)
+
+        yield listener
+
+
+@contextmanager
+def _lines(stream: TextIO) -> Iterator[Listener]:
+    start = last = time.monotonic()
+
+    def listener(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= EVERY:
+            last = now
+            rate = progress.done / (now - start)
+            stream.write(
+                f"{progress.done:,} cases, {rate:,.0f} a second, {progress.failed:,} diverge\n"
+            )
+            stream.flush()
+
+    yield listener

@@ -1,0 +1,90 @@
+"""``bn-harness run``: execute cases and judge the targets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli import options
+
+ACCURACIES = ("wide", "tree", "any-order")
+
+
+@click.command(name="run")
+@options.cases
+@click.option(
+    "--target", "targets", multiple=True, default=("reference",), help="What to judge; repeatable."
+)
+@click.option("--against", default="torch", show_default=True, help="The baseline.")
+@click.option("--report", "report_file", type=options.ReportPath(), help="Write the JSON report.")
+@click.option("-j", "--jobs", type=options.Jobs(), default="1", help="Worker processes, or auto.")
+@options.selection
+@click.option("--accuracy", type=click.Choice(ACCURACIES), help="The class to hold them to.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, help="Seconds a case.")
+@click.option("--full", is_flag=True, help="List the agreeing cases of matrices too.")
+@options.as_json
+def command(  # noqa: PLR0917
+    cases: tuple[str, ...],
+    targets: tuple[str, ...],
+    against: str,
+    report_file: Path | None,
+    jobs: int,
+    expression: str,
+    tags: tuple[str, ...],
+    sample: int | None,
+    shard: tuple[int, int] | None,
+    accuracy: str | None,
+    timeout: float,
+    full: bool,
+    as_json: bool,
+) -> None:
+    """Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
+
+    \b
+    Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
+    """
+    from harness.case.suite import Selection, load  # noqa: PLC0415
+    from harness.cli.progress import following  # noqa: PLC0415
+    from harness.report.document import to_json, write_whole  # noqa: PLC0415
+    from harness.report.text import Sources, show  # noqa: PLC0415
+    from harness.runner import run  # noqa: PLC0415
+    from harness.worker import Plan  # noqa: PLC0415
+
+    suite = load(cases)
+    suite = suite.select(Selection(expression, tags, sample, shard))
+    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full)
+    chosen: dict[str, Any] = {
+        "cases": list(cases),
+        "expression": expression,
+        "tags": list(tags),
+        "sample": sample,
+        "shard": list(shard) if shard else None,
+        "accuracy": accuracy,
+    }
+    chosen = {key: value for key, value in chosen.items() if value}
+    with following(sys.stderr) as listener:
+        outcome = run(
+            suite,
+            plan,
+            jobs=jobs,
+            timeout=timeout,
+            listener=listener,
+            selection=chosen,
+            whole=not chosen,
+        )
+    if report_file is not None:
+        write_whole(report_file, to_json(outcome.report))
+    if as_json:
+        click.echo(to_json(outcome.report), nl=False)
+    else:
+        show(outcome.report, Sources(suite), sys.stdout)
+    for mistake in outcome.mistakes:
+        click.echo(mistake, err=True)
+    if outcome.report.partial:
+        raise click.exceptions.Exit(130)
+    if outcome.mistakes:
+        raise click.exceptions.Exit(2)
+    raise click.exceptions.Exit(1 if outcome.failures else 0)

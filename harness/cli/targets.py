@@ -1,0 +1,37 @@
+"""``bn-harness targets``: list what can be judged."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import entry_points
+
+import click
+
+from harness.cli import options
+
+
+@click.command(name="targets")
+@options.as_json
+def command(as_json: bool) -> None:
+    """List the targets that --target knows by name, and how to name others."""
+    from harness.targets import resolve  # noqa: PLC0415
+    from harness.targets.base import GROUP  # noqa: PLC0415
+
+    described = {
+        "torch": "torch.nn.BatchNorm2d on the CPU; options device=, threads=",
+        "torch:device=cuda": "torch.nn.BatchNorm2d on a CUDA device",
+        "reference": "the local reimplementation in NumPy",
+    }
+    described |= {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    rows = []
+    for name, text in described.items():
+        info = resolve(name).info
+        rows.append({"target": name, "description": text, "absent": info.absent})
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    width = max(len(name) for name in described)
+    for row in rows:
+        absent = f" (absent: {row['absent']})" if row["absent"] else ""
+        click.echo(f"{row['target']:{width}}  {row['description']}{absent}")
+    click.echo("\nOr your own class: path/to/file.py:Class or package.module:Class")

@@ -1,0 +1,153 @@
+"""Divergences that are known: listed with a reason and a link, and stale loudly."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+
+from harness.case.document import read
+from harness.case.mistakes import located
+from harness.case.model import Model
+from harness.case.suite import KNOWN, shipped, shown_name
+from harness.compare import Comparison
+from harness.errors import InvalidCases
+
+Word = Annotated[str, StringConstraints(min_length=1)]
+
+
+class Known(Model):
+    """One entry of the file of known divergences."""
+
+    target: Word
+    """Name or glob of the targets that diverge."""
+    case: Word
+    """Id or glob of the cases."""
+    quantity: Word
+    """Name or glob of the quantities."""
+    reason: Word
+    """Why it diverges."""
+    link: Word
+    """Where it is discussed."""
+
+    def speaks_of(self, comparison: Comparison) -> bool:
+        """Whether the entry is about the comparison's target and case."""
+        return fnmatch.fnmatchcase(comparison.target, self.target) and fnmatch.fnmatchcase(
+            comparison.id, self.case
+        )
+
+    def covers(self, comparison: Comparison, quantity: str) -> bool:
+        """Whether the entry explains a quantity of a comparison."""
+        return self.speaks_of(comparison) and fnmatch.fnmatchcase(quantity, self.quantity)
+
+
+@dataclass
+class KnownDivergences:
+    """The entries, and which of them a run has met.
+
+    Attributes
+    ----------
+    entries : tuple of Known
+    places : tuple of str
+        Where each entry stands, as ``file:line:column``.
+    tried, used : set of int
+        Entries that spoke of a comparison of the run, and those that a divergence needed.
+    """
+
+    entries: tuple[Known, ...] = ()
+    places: tuple[str, ...] = ()
+    tried: set[int] = field(default_factory=set)
+    used: set[int] = field(default_factory=set)
+
+    def apply(self, comparison: Comparison) -> None:
+        """Give a comparison whose divergences are all known that verdict, reason and link."""
+        for index, entry in enumerate(self.entries):
+            if entry.speaks_of(comparison):
+                self.tried.add(index)
+        if comparison.verdict not in ("diverge", "baseline_inaccurate"):
+            return
+        own = "baseline" if comparison.verdict == "baseline_inaccurate" else "target"
+        needed: list[int] = []
+        for divergence in comparison.divergences:
+            if own == "target" and divergence.culprit == "baseline":
+                continue
+            index = self._entry(comparison, divergence.quantity)
+            if index is None:
+                return
+            needed.append(index)
+        self.used.update(needed)
+        first = self.entries[needed[0]]
+        comparison.verdict, comparison.reason, comparison.link = "known", first.reason, first.link
+
+    def _entry(self, comparison: Comparison, quantity: str) -> int | None:
+        for index, entry in enumerate(self.entries):
+            if entry.covers(comparison, quantity):
+                return index
+        return None
+
+    def merge(self, other: KnownDivergences) -> None:
+        """Add what another part of the run has met."""
+        self.tried |= other.tried
+        self.used |= other.used
+
+    def mistakes(self, targets: Iterable[str], whole: bool) -> list[str]:
+        """Return a message for each entry that is stale, or that matches nothing.
+
+        Parameters
+        ----------
+        targets : iterable of str
+            The targets that ran.
+        whole : bool
+            Whether all cases of the suite ran; else an entry may speak of others.
+        """
+        messages = []
+        for index, (entry, place) in enumerate(zip(self.entries, self.places, strict=True)):
+            ran = fnmatch.filter(targets, entry.target)
+            if not ran or index in self.used:
+                continue
+            if index in self.tried:
+                messages.append(
+                    f"{place}: {entry.case} no longer diverges in {entry.quantity} "
+                    f"for {ran[0]}; remove the entry"
+                )
+            elif whole:
+                messages.append(f"{place}: no case matches {entry.case}; correct or remove it")
+        return messages
+
+
+_ENTRY = TypeAdapter(Known)
+
+
+def load(path: Path | None = None) -> KnownDivergences:
+    """Read the file of known divergences, by default the shipped suite's.
+
+    Raises
+    ------
+    InvalidCases
+        All mistakes of the file.
+    """
+    path = path or shipped() / KNOWN
+    if not path.exists():
+        return KnownDivergences()
+    document = read(path, shown_name(path))
+    items = document.data or []
+    if not isinstance(items, list):
+        raise InvalidCases([document.located((1, 1), "expected a list of known divergences")])
+    entries, places, mistakes = [], [], []
+    for index, raw in enumerate(items):
+        try:
+            entries.append(_ENTRY.validate_python(raw))
+        except ValidationError as error:
+            mistakes += [
+                document.located(*each) for each in located(error, document, (index,), _ENTRY)
+            ]
+        else:
+            line, column = document.places[(index,)]
+            places.append(f"{document.file}:{line}:{column}")
+    if mistakes:
+        raise InvalidCases(mistakes)
+    return KnownDivergences(tuple(entries), tuple(places))

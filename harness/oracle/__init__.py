@@ -1,0 +1,36 @@
+"""Exact results of batch normalisation, and how far from them a sound implementation may be.
+
+    step = Step(input=x, eps=1e-5, batch_statistics=True, weight=w, bias=b)
+    worst = ratios(y, exact(step).expected("output", "tree")).max()    # above 1: a mistake
+
+docs/tolerances.md derives the bounds.
+"""
+
+from harness.oracle.accuracy import (
+    ACCURACIES,
+    Accuracy,
+    Declared,
+    standard_accuracy,
+)
+from harness.oracle.consistency import self_consistent
+from harness.oracle.judge import Expected, ratios, ulps
+from harness.oracle.results import QUANTITIES, Quantity, Results, exact
+from harness.oracle.step import Step, rows, unrows
+
+__all__ = [
+    "ACCURACIES",
+    "QUANTITIES",
+    "Accuracy",
+    "Declared",
+    "Expected",
+    "Quantity",
+    "Results",
+    "Step",
+    "exact",
+    "ratios",
+    "rows",
+    "self_consistent",
+    "standard_accuracy",
+    "ulps",
+    "unrows",
+]

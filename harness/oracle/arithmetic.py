@@ -1,0 +1,80 @@
+"""The arithmetic that exact results are computed in: wider than the data's own.
+
+float64 for float32, float16 and bfloat16. For float64 the 80-bit long double where there is one,
+else double-double. The formulas are written once, with operators and the functions below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from harness.oracle.doubledouble import DoubleDouble
+
+Array: TypeAlias = NDArray[Any]
+Float64: TypeAlias = NDArray[np.float64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+Wide: TypeAlias = Any
+"""An array of float64 or long double, or a DoubleDouble."""
+
+Arithmetic: TypeAlias = Literal["float64", "longdouble", "double-double"]
+
+_EXTENDED_BITS = 63
+
+
+def wider_than(dtype: np.dtype[Any]) -> Arithmetic:
+    """Return the arithmetic for data of `dtype`, on this machine."""
+    if dtype != np.float64:
+        return "float64"
+    # IBM's long double has 105 bits, but no correct rounding: 64 and 113 bits are IEEE's.
+    extended = np.finfo(np.longdouble).nmant in (_EXTENDED_BITS, 112)
+    return "longdouble" if extended else "double-double"
+
+
+def widen(value: ArrayLike, arithmetic: Arithmetic) -> Wide:
+    """Convert numbers or arrays of any floating type, without error."""
+    if arithmetic == "double-double":
+        return DoubleDouble(np.asarray(value).astype(np.float64))
+    return np.asarray(value).astype(np.float64 if arithmetic == "float64" else np.longdouble)
+
+
+def narrow(a: Wide) -> Float64:
+    """Round to float64; an overflow gives infinity."""
+    if isinstance(a, DoubleDouble):
+        return a.high
+    return a if a.dtype == np.float64 else a.astype(np.float64)  # type: ignore[no-any-return]
+
+
+def total(a: Wide) -> Wide:
+    """Sum along axis 1, keeping it with length 1; pairwise in every arithmetic."""
+    if isinstance(a, DoubleDouble):
+        return a.total()
+    return np.add.reduce(a, axis=1, keepdims=True)
+
+
+def square_root(a: Wide) -> Wide:
+    """Return √a; nan below zero."""
+    return a.sqrt() if isinstance(a, DoubleDouble) else np.sqrt(a)
+
+
+def select(condition: Mask, a: Wide, b: Wide) -> Wide:
+    """Choose from `a` where `condition`, else from `b`."""
+    if isinstance(a, DoubleDouble):
+        return DoubleDouble.where(condition, a, b)
+    return np.where(condition, a, b)
+
+
+def rearrange(a: Wide, function: Callable[[Any], Any]) -> Wide:
+    """Reshape, transpose or index."""
+    return a.apply(function) if isinstance(a, DoubleDouble) else function(a)
+
+
+def distance(actual: Array, exact: Wide) -> Float64:
+    """Return |actual − exact| in float64, the difference taken in the wide arithmetic."""
+    if isinstance(exact, DoubleDouble):
+        return np.abs((actual.astype(np.float64) - exact).high)
+    return np.abs(narrow(actual.astype(exact.dtype) - exact))

@@ -1,0 +1,135 @@
+"""Compare what was computed with what was expected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from harness.dtypes import precision
+from harness.oracle.arithmetic import Array, Float64, Mask, Wide, distance, narrow
+
+Special = Literal["same", "or-nan", "non-finite"]
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """The exact value of a quantity and how far from it a sound implementation may be.
+
+    Attributes
+    ----------
+    exact : wide array
+        Of the quantity's shape. Its nan and infinities are required, not numbers.
+    bound : float64 array
+        Largest absolute error; of exact's shape.
+    unjudged : bool array or None
+        Elements that no value can be held against; None: every element is judged.
+    dtype : str
+        Type of the quantity; where its range ends, infinity begins.
+    special : bool array or None
+        Elements where nan conforms as well as exact's infinity ("or-nan"), or any nan or
+        infinity conforms ("non-finite").
+    rule : "same", "or-nan" or "non-finite"
+        What holds where `special` is set.
+    channel_axis : int
+        The axis that channels lie along.
+    """
+
+    exact: Wide
+    bound: Float64
+    unjudged: Mask | None
+    dtype: str
+    special: Mask | None = None
+    rule: Special = "same"
+    channel_axis: int = 0
+
+    @property
+    def values(self) -> Float64:
+        """The exact values, rounded to float64."""
+        return narrow(self.exact)
+
+    @property
+    def vacuous(self) -> Mask:
+        """Elements whose bound says little: more than a tenth of the value."""
+        return ~(self.bound <= np.abs(self.values) / 10)
+
+
+def ratios(actual: Array, expected: Expected) -> Float64:
+    """Return error/bound for each element; above 1 is a mistake.
+
+    0 where nothing is to be judged or a special value is as required, infinity where it is not.
+    An infinity in place of a finite number counts by how far the largest number of the type is
+    from the exact value. Signs of zeros are not compared.
+
+    Parameters
+    ----------
+    actual : array of the quantity's shape, any floating type
+    expected : Expected
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    if actual.shape != expected.bound.shape:
+        raise ValueError(f"actual: expected the shape {expected.bound.shape}, got {actual.shape}")
+    with np.errstate(all="ignore"):
+        error = distance(actual, expected.exact)
+        ratio: Float64 = error / expected.bound
+        # Adding up is the cheapest test for nan and infinity.
+        if expected.unjudged is None and np.isfinite(ratio.sum()) and np.isfinite(error.sum()):
+            return ratio
+        return _with_special_values(actual.astype(np.float64), expected, ratio)
+
+
+def _with_special_values(actual: Float64, expected: Expected, ratio: Float64) -> Float64:
+    exact, bound = expected.values, expected.bound
+    number = np.isfinite(exact)
+    largest = precision(expected.dtype).max
+    overflow = np.maximum(largest - np.sign(actual) * exact, 0.0) / bound
+    ratio = np.where(np.isinf(actual), overflow, ratio)
+    ratio = np.where(number & np.isnan(actual), np.inf, ratio)
+
+    right = (actual == exact) | (np.isnan(actual) & np.isnan(exact))
+    if expected.special is not None and expected.rule == "or-nan":
+        right |= expected.special & np.isnan(actual)
+    elif expected.special is not None and expected.rule == "non-finite":
+        right |= expected.special & ~np.isfinite(actual)
+    ratio = np.where(number, ratio, np.where(right, 0.0, np.inf))
+    if expected.unjudged is not None:
+        ratio = np.where(expected.unjudged, 0.0, ratio)
+    return ratio
+
+
+def ulps(
+    actual: Array, expected: Expected, *, at: Literal["value", "channel"] = "value"
+) -> Float64:
+    """Return the distance from the exact value in units in the last place.
+
+    Parameters
+    ----------
+    actual : array of the quantity's shape
+    expected : Expected
+    at : "value" or "channel"
+        The ulp of the exact value, or of the largest exact value in its channel: near zero the
+        first says nothing.
+
+    Returns
+    -------
+    float64 array
+        0 where both are the same special value, infinity where just one of them is special.
+    """
+    kind = precision(expected.dtype)
+    exact = expected.values
+    with np.errstate(all="ignore"):
+        scale = np.where(np.isfinite(exact), np.abs(exact), 0.0)
+        if at == "channel":
+            axes = tuple(i for i in range(scale.ndim) if i != expected.channel_axis)
+            scale = scale.max(axis=axes, keepdims=True, initial=0.0) if axes else scale
+        spacing = np.ldexp(1.0, np.frexp(np.maximum(scale, kind.tiny))[1] - kind.bits)
+        error = distance(actual, expected.exact)
+        given = actual.astype(np.float64)
+        same = (given == exact) | (np.isnan(given) & np.isnan(exact))
+        distances = np.where(np.isnan(error), np.inf, error / spacing)
+        return np.where(same & ~np.isfinite(exact), 0.0, distances)

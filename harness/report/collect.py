@@ -1,0 +1,255 @@
+"""Gathers comparisons into a report; what matrices agree on is kept as counts alone."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from harness.case.suite import Entry
+from harness.compare import CLASSES, Comparison, Holding, Measure
+from harness.report.model import (
+    Accuracy,
+    CaseResult,
+    Closeness,
+    Counts,
+    Divergence,
+    Matrix,
+    MatrixResult,
+    Report,
+    Result,
+    Summary,
+    Worst,
+)
+
+SHOWN = 20
+"""Most divergences of one case that a report lists."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a case comes from.
+
+    Attributes
+    ----------
+    file : str
+    line : int
+    tags : tuple of str
+    matrix : str or None
+        The id of its matrix.
+    """
+
+    file: str
+    line: int
+    tags: tuple[str, ...]
+    matrix: str | None
+
+    @classmethod
+    def of(cls, entry: Entry) -> Origin:
+        """Return the origin of an entry's cases."""
+        return cls(entry.file, entry.line, entry.item.tags, entry.matrix)
+
+
+@dataclass
+class _Matrix:
+    verdicts: Counter[str] = field(default_factory=Counter)
+    worst: dict[str, float] = field(default_factory=dict)
+
+    def merge(self, other: _Matrix) -> None:
+        self.verdicts += other.verdicts
+        for quantity, ratio in other.worst.items():
+            self.worst[quantity] = max(ratio, self.worst.get(quantity, 0.0))
+
+
+@dataclass
+class Collector:
+    """Comparisons so far; parts of a run are collected apart and merged in any order.
+
+    Attributes
+    ----------
+    full : bool
+        Keep the agreeing cases of matrices too.
+    """
+
+    full: bool = False
+    verdicts: dict[str, Counter[str]] = field(default_factory=dict)
+    measures: dict[tuple[str, Holding], Measure] = field(default_factory=dict)
+    declared: dict[str, set[str]] = field(default_factory=dict)
+    cases: dict[str, tuple[Origin, dict[str, Result]]] = field(default_factory=dict)
+    matrices: dict[str, tuple[Origin, dict[str, _Matrix]]] = field(default_factory=dict)
+
+    def add(self, origin: Origin, comparison: Comparison, *, baseline: bool = False) -> None:
+        """Add a comparison.
+
+        Parameters
+        ----------
+        origin : Origin
+        comparison : Comparison
+        baseline : bool
+            It is the baseline's own: counted, and listed only where it is inaccurate.
+        """
+        counts = self.verdicts.setdefault(comparison.target, Counter())
+        found = Counter({"cases": 1, comparison.verdict: 1})
+        found["bitwise_equal"] = int(comparison.bitwise_equal)
+        counts.update(found)
+        if comparison.declared:
+            self.declared.setdefault(comparison.target, set()).update(comparison.declared)
+        for holding, measure in comparison.measures.items():
+            self.measures.setdefault((comparison.target, holding), Measure()).merge(measure)
+        if origin.matrix is not None:
+            matrix = self._matrix(origin).setdefault(comparison.target, _Matrix())
+            matrix.merge(_Matrix(found, _worst_by_quantity(comparison)))
+        quiet = baseline or (origin.matrix is not None and not self.full)
+        if comparison.verdict != "agree" or not quiet:
+            _, results = self.cases.setdefault(comparison.id, (origin, {}))
+            results[comparison.target] = _result(comparison)
+
+    def _matrix(self, origin: Origin) -> dict[str, _Matrix]:
+        return self.matrices.setdefault(origin.matrix or "", (origin, {}))[1]
+
+    def merge(self, other: Collector) -> None:
+        """Add what another part of the run has collected."""
+        for target, counts in other.verdicts.items():
+            self.verdicts.setdefault(target, Counter()).update(counts)
+        for key, measure in other.measures.items():
+            self.measures.setdefault(key, Measure()).merge(measure)
+        for target, reasons in other.declared.items():
+            self.declared.setdefault(target, set()).update(reasons)
+        for name, (origin, results) in other.cases.items():
+            self.cases.setdefault(name, (origin, {}))[1].update(results)
+        for origin, matrices in other.matrices.values():
+            mine = self._matrix(origin)
+            for target, matrix in matrices.items():
+                mine.setdefault(target, _Matrix()).merge(matrix)
+
+    def report(
+        self,
+        environment: Mapping[str, Any],
+        baseline: str,
+        targets: Sequence[str],
+        **more: Any,
+    ) -> Report:
+        """Return the report of all that was collected.
+
+        Parameters
+        ----------
+        environment : mapping
+        baseline : str
+        targets : sequence of str
+            In the order that they were asked for.
+        **more
+            The report's `absent`, `selection` and `partial`.
+        """
+        names = [baseline, *(name for name in targets if name != baseline)]
+        return Report(
+            environment=dict(environment),
+            baseline=baseline,
+            targets=list(targets),
+            summary={name: self._summary(name) for name in names if name in self.verdicts},
+            accuracy={name: self._accuracy(name) for name in names if name in self.verdicts},
+            declared={name: sorted(reasons) for name, reasons in sorted(self.declared.items())},
+            cases=[
+                CaseResult(
+                    id=name,
+                    file=origin.file,
+                    line=origin.line,
+                    tags=list(origin.tags),
+                    results=dict(sorted(results.items())),
+                )
+                for name, (origin, results) in sorted(self.cases.items())
+            ],
+            matrices=[
+                Matrix(
+                    id=name,
+                    file=origin.file,
+                    line=origin.line,
+                    tags=list(origin.tags),
+                    results={target: _matrix_result(found) for target, found in sorted(by.items())},
+                )
+                for name, (origin, by) in sorted(self.matrices.items())
+            ],
+            **more,
+        )
+
+    def _summary(self, target: str) -> Summary:
+        held: dict[str, int] = {}
+        for (name, holding), measure in self.measures.items():
+            if name == target:
+                held[holding.quantity] = max(measure.held, held.get(holding.quantity, 0))
+        accuracy = {quantity: _class(index) for quantity, index in sorted(held.items())}
+        return Summary(**dict(self.verdicts[target]), accuracy=accuracy)
+
+    def _accuracy(self, target: str) -> list[Accuracy]:
+        return [
+            Accuracy(
+                **holding._asdict(),
+                **{"class": _class(measure.held)},
+                broken_by=measure.held_at or None,
+                ratio=rounded(measure.ratio),
+                ratio_at=measure.ratio_at,
+                ulp=rounded(measure.ulp),
+                elements=measure.elements,
+                bitwise_equal=measure.bitwise,
+                unjudged=measure.unjudged,
+                vacuous=measure.vacuous,
+            )
+            for (name, holding), measure in sorted(self.measures.items())
+            if name == target
+        ]
+
+
+def rounded(value: float) -> float | str:
+    """Return a number to three digits, as much as a ratio or a distance in ulps can mean."""
+    return float(f"{value:.3g}") if math.isfinite(value) else str(value)
+
+
+def _class(index: int) -> Any:
+    return (*CLASSES, "none")[index]
+
+
+def _worst_by_quantity(comparison: Comparison) -> dict[str, float]:
+    worst: dict[str, float] = {}
+    for holding, measure in comparison.measures.items():
+        worst[holding.quantity] = max(measure.ratio, worst.get(holding.quantity, 0.0))
+    return worst
+
+
+def _matrix_result(found: _Matrix) -> MatrixResult:
+    return MatrixResult(
+        counts=Counts(**dict(found.verdicts)),
+        worst={name: rounded(ratio) for name, ratio in sorted(found.worst.items())},
+    )
+
+
+def _result(comparison: Comparison) -> Result:
+    by_quantity: dict[str, Measure] = {}
+    for holding, measure in comparison.measures.items():
+        by_quantity.setdefault(holding.quantity, Measure()).merge(measure)
+    return Result(
+        verdict=comparison.verdict,
+        reason=comparison.reason,
+        link=comparison.link,
+        bitwise_equal=comparison.bitwise_equal,
+        unjudged=sum(measure.unjudged for measure in by_quantity.values()),
+        worst=_worst(comparison),
+        quantities={
+            quantity: Closeness(
+                ratio=rounded(measure.ratio), ulp=rounded(measure.ulp), closer=measure.closer
+            )
+            for quantity, measure in sorted(by_quantity.items())
+        },
+        declared=list(comparison.declared),
+        divergences=[
+            Divergence(**{**asdict(each), "index": list(each.index)})
+            for each in comparison.divergences[:SHOWN]
+        ],
+    )
+
+
+def _worst(comparison: Comparison) -> Worst | None:
+    if comparison.worst is None:
+        return None
+    quantity, step, ratio, ulp = comparison.worst
+    return Worst(quantity=quantity, step=step, ratio=rounded(ratio), ulp=rounded(ulp))

@@ -1,0 +1,92 @@
+"""The report as strict JSON: written whole or not at all, read back with one clear message."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import InvalidInput
+from harness.report.model import Report
+
+
+def to_json(report: Report) -> str:
+    """Return the report as strict JSON with sorted keys; what is None or a default is left out."""
+    plain = report.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    plain["schema"] = report.format
+    return json.dumps(plain, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str, name: str) -> Report:
+    """Return the report that a file holds.
+
+    Raises
+    ------
+    InvalidInput
+        It is not a report of this version.
+    """
+    try:
+        return Report.model_validate(json.loads(text, parse_constant=_refuse_constant))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise InvalidInput(f"{name}: not a conformance report: {place}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{name}: not strict JSON: {error}") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not strict JSON")
+
+
+def read(path: Path) -> Report:
+    """Return the report in a file; errors as in `from_json`."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path}: not valid UTF-8") from None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that no reader, and no failure, ever sees a part of it.
+
+    Raises
+    ------
+    InvalidInput
+        The folder cannot be written, or the disk is full; what stood there before still does.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o666 & ~_umask())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a report."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Report.model_json_schema(by_alias=True, mode="serialization"),
+    }

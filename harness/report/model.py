@@ -1,0 +1,201 @@
+"""The report as typed values; its JSON Schema comes from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+SCHEMA = "bn-harness/report/1"
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Special = Annotated[str, StringConstraints(pattern="^(nan|inf|-inf)$")]
+Real = Finite | Special
+"""A number; nan and the infinities, which strict JSON does not know, by their names."""
+
+Verdict = Literal[
+    "agree",
+    "diverge",
+    "baseline_inaccurate",
+    "unsupported",
+    "unjudged",
+    "known",
+    "crash",
+    "timeout",
+]
+AccuracyClass = Literal["wide", "tree", "any-order", "none"]
+
+
+class Part(BaseModel):
+    """Closed, and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Divergence(Part):
+    """One difference."""
+
+    step: int
+    """Index of the step in the case's list, from 0; -1 is before the first."""
+    repetition: int = 0
+    """Which repetition of a repeated step, from 0."""
+    quantity: str
+    """What differs: output, running_var, ..., error, input."""
+    aspect: str
+    """What of it: value, presence, dtype, shape, layout, error, state, input, published."""
+    index: list[int] = []
+    """Of the worst element."""
+    expected: Real | str | None = None
+    """The baseline's value, or what a case publishes."""
+    actual: Real | str | None = None
+    """The value of who is blamed."""
+    exact: Real | None = None
+    """The exact result."""
+    abs: Real | None = None
+    """Absolute error against the exact result."""
+    rel: Real | None = None
+    """Relative error against the exact result."""
+    ulp: Real | None = None
+    """Error in units in the last place of the exact result."""
+    ratio: Real | None = None
+    """Error over bound; above 1 is a mistake."""
+    count: int = 1
+    """How many elements are outside."""
+    culprit: Literal["target", "baseline", "both"]
+    """Who is wrong."""
+
+
+class Worst(Part):
+    """The largest error over bound of a case."""
+
+    quantity: str
+    step: int
+    ratio: Real
+    ulp: Real
+
+
+class Closeness(Part):
+    """How near one quantity of a case came to the exact result."""
+
+    ratio: Real
+    """Largest error over bound."""
+    ulp: Real
+    """Largest error in ulps of the channel's largest value."""
+    closer: Literal["target", "baseline", "equal"]
+    """Who is closer to the exact result in more steps."""
+
+
+class Result(Part):
+    """What a target did with a case."""
+
+    verdict: Verdict
+    reason: str | None = None
+    """Why it is unsupported, known, a crash or a timeout."""
+    link: str | None = None
+    """Where a known divergence is discussed."""
+    bitwise_equal: bool = False
+    """All that the target returned equals the baseline's, bit for bit."""
+    unjudged: int = 0
+    """Elements that have no finite bound."""
+    worst: Worst | None = None
+    quantities: dict[str, Closeness] = {}
+    declared: list[str] = []
+    """Declarations of lower accuracy that the verdict rests on."""
+    divergences: list[Divergence] = []
+
+
+class CaseResult(Part):
+    """A case and what each target did with it."""
+
+    id: str
+    file: str
+    line: int
+    tags: list[str]
+    results: dict[str, Result]
+
+
+class Counts(Part):
+    """Cases by verdict."""
+
+    cases: int = 0
+    agree: int = 0
+    diverge: int = 0
+    baseline_inaccurate: int = 0
+    unsupported: int = 0
+    unjudged: int = 0
+    known: int = 0
+    crash: int = 0
+    timeout: int = 0
+    bitwise_equal: int = 0
+    """Cases in which all that the target returned equals the baseline's, bit for bit."""
+
+
+class MatrixResult(Part):
+    """A matrix: how its cases went, and the largest error over bound of each quantity."""
+
+    counts: Counts
+    worst: dict[str, Real]
+
+
+class Matrix(Part):
+    """A matrix and what each target did with its cases."""
+
+    id: str
+    file: str
+    line: int
+    tags: list[str]
+    results: dict[str, MatrixResult]
+
+
+class Summary(Counts):
+    """A target's cases by verdict, and the best accuracy class that each quantity holds."""
+
+    accuracy: dict[str, AccuracyClass] = {}
+
+
+class Accuracy(Part):
+    """How near a target comes to the exact result in one quantity, mode, type and layout."""
+
+    quantity: str
+    mode: str
+    dtype: str
+    layout: str
+    held: Annotated[AccuracyClass, Field(alias="class")]
+    """The strictest class that all cases hold."""
+    broken_by: str | None = None
+    """A case that does not hold the next stricter class."""
+    ratio: Real
+    """Largest error over bound."""
+    ratio_at: str
+    """The case of the largest error over bound."""
+    ulp: Real
+    """Largest error in ulps of the channel's largest value."""
+    elements: int
+    bitwise_equal: int
+    """Elements that equal the baseline's bit for bit."""
+    unjudged: int
+    """Elements without a finite bound."""
+    vacuous: int
+    """Elements whose bound is more than a tenth of their value."""
+
+
+class Report(Part):
+    """The comparisons of a run, with the environment they were made in."""
+
+    format: Annotated[Literal["bn-harness/report/1"], Field(alias="schema")] = SCHEMA
+    environment: dict[str, Any]
+    baseline: str
+    targets: list[str]
+    absent: dict[str, str] = {}
+    """Targets that could not run here, and why."""
+    selection: dict[str, Any] = {}
+    """Which cases were chosen, where not all were."""
+    partial: bool = False
+    """The run was interrupted."""
+    summary: dict[str, Summary]
+    accuracy: dict[str, list[Accuracy]]
+    """By target, the baseline included."""
+    declared: dict[str, list[str]] = {}
+    """By target: declarations of lower accuracy that verdicts rest on."""
+    cases: list[CaseResult]
+    matrices: list[Matrix]

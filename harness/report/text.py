@@ -1,0 +1,154 @@
+"""The report as text: a summary table, and what diverges with the command that reproduces it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.case.suite import Suite
+from harness.report.model import CaseResult, Divergence, Report, Result
+
+SHOWN = 10
+"""Most failing cases of a target that are shown one by one."""
+
+FAILED = ("diverge", "crash", "timeout")
+_COUNTS = (
+    "cases",
+    "agree",
+    "diverge",
+    "baseline_inaccurate",
+    "unsupported",
+    "unjudged",
+    "known",
+    "crash",
+    "timeout",
+    "bitwise_equal",
+)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The case files of a run, for what a report does not hold."""
+
+    suite: Suite
+
+    def why(self, case: CaseResult) -> str:
+        """Return the `why` of a case, of its matrix for a matrix case."""
+        for entry in self.suite.entries:
+            if entry.file == case.file and entry.line == case.line:
+                return entry.item.why
+        return ""
+
+
+def reproduction(case: CaseResult, target: str) -> str:
+    """Return the shell command that runs one case by one target."""
+    command = ["bn-harness", "run", f"{case.file}::{case.id}"]
+    if target != "reference":
+        command += ["--target", target]
+    return shlex.join(command)
+
+
+def describe(divergence: Divergence) -> str:
+    """Return one difference as a sentence."""
+    place = "before the first step" if divergence.step < 0 else f"step {divergence.step + 1}"
+    if divergence.repetition:
+        place += f", repetition {divergence.repetition + 1}"
+    where = f"{divergence.quantity}{divergence.index or ''}"
+    match divergence.aspect:
+        case "value":
+            text = (
+                f"{where} is {divergence.actual}, exactly {divergence.exact}, "
+                f"{divergence.ratio:.3g} times the bound"
+                if isinstance(divergence.ratio, float)
+                else f"{where} is {divergence.actual}, exactly {divergence.exact}"
+            )
+            if isinstance(divergence.ulp, float):
+                text += f", {divergence.ulp:.3g} ulp"
+            if divergence.count > 1:
+                text += f", {divergence.count} elements outside"
+        case "published":
+            text = f"{where} is {divergence.actual}, published as {divergence.expected}"
+        case "error":
+            text = f"raises {divergence.actual}, torch raises {divergence.expected}"
+        case "input":
+            text = "the input was changed"
+        case aspect:
+            text = f"{where} has {aspect} {divergence.actual}, torch has {divergence.expected}"
+            if aspect == "state":
+                text = f"{where} is {divergence.actual}, it should be {divergence.expected}"
+    blame = {"target": "", "baseline": " (torch's own)", "both": " (torch is outside too)"}
+    return f"{place}: {text}{blame[divergence.culprit]}"
+
+
+def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
+    """Yield case, target and result of all that is held against a target."""
+    for case in report.cases:
+        for target, result in case.results.items():
+            if result.verdict in FAILED:
+                yield case, target, result
+
+
+def show(report: Report, sources: Sources, stream: TextIO) -> None:
+    """Write what failed, and the summary table."""
+    console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    shown: dict[str, int] = {}
+    for case, target, result in failures(report):
+        shown[target] = shown.get(target, 0) + 1
+        if shown[target] <= SHOWN:
+            console.print(Text("\n".join(explained(case, target, result, sources)) + "\n"))
+    for target, count in shown.items():
+        if count > SHOWN:
+            console.print(Text(f"... and {count - SHOWN} more cases of {target}\n"))
+    console.print(_table(report))
+    for target, reason in report.absent.items():
+        console.print(Text(f"{target} is absent: {reason}"))
+    if report.partial:
+        console.print(Text("partial: the run was interrupted"))
+
+
+def explained(
+    case: CaseResult, target: str, result: Result, sources: Sources
+) -> Iterator[str]:
+    """Yield the lines that tell a user what failed and how to see it again."""
+    yield f"{result.verdict.upper()} {target}: {case.id}  ({case.file}:{case.line})"
+    why = sources.why(case)
+    if why:
+        yield f"  why: {why}"
+    if result.reason:
+        yield f"  {result.reason}"
+    blamed = [each for each in result.divergences if each.culprit != "baseline"]
+    for divergence in blamed or result.divergences:
+        yield f"  {describe(divergence)}"
+    yield f"  reproduce: {reproduction(case, target)}"
+
+
+def _table(report: Report) -> Table:
+    used = [
+        name
+        for name in _COUNTS
+        if name in ("cases", "agree", "diverge")
+        or any(getattr(summary, name) for summary in report.summary.values())
+    ]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("target")
+    for name in used:
+        table.add_column(name.replace("_", " "), justify="right")
+    table.add_column("accuracy")
+    for target, summary in report.summary.items():
+        name = f"{target} (baseline)" if target == report.baseline else target
+        held = sorted(set(summary.accuracy.values()), key=_ORDER.index)
+        table.add_row(
+            Text(name),
+            *(f"{getattr(summary, each):,}" for each in used),
+            " to ".join(dict.fromkeys([held[0], held[-1]])) if held else "",
+        )
+    return table
+
+
+_ORDER = ("wide", "tree", "any-order", "none")
