@@ -172,6 +172,9 @@ FILLED: dict[str, type[ArraySpec]] = {
     for name, fill in FILLS.items()
 }
 """The spelled array of each fill, by the fill's name."""
+# A process that is sent a case looks its classes up by their names in this module.
+globals().update({spec.__name__: spec for spec in FILLED.values()})
+
 
 
 def _how(value: object) -> str | None:

@@ -1,31 +1,26 @@
-"""YAML 1.2 into plain values, with the place of each in its file."""
+"""A YAML 1.2 file as plain values, with the place of each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from harness.case.compose import Composer, Node, Place, Refused
 from harness.errors import InvalidCases, InvalidInput
 
 Path = tuple[str | int, ...]
-Place = tuple[int, int]
 
 BYTES = 8 * 2**20
 """Longest case file."""
-DEPTH = 64
-"""Deepest nesting of lists and mappings."""
 NODES = 1_000_000
 """Most values of a file, an alias counted as often as it stands."""
 
-_DATE = "tag:yaml.org,2002:timestamp"  # of YAML 1.1; a string in 1.2
-_CORE = ("null", "bool", "int", "float", "str", "seq", "map")
-_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in _CORE) | {_DATE}
+# The complement of c-printable, YAML 1.2.2, section 5.1.
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass
@@ -42,16 +37,25 @@ class Document:
         Of each value, from 1; a path is the keys and indices that lead to it.
     keys : dict of path to (line, column)
         Of each mapping's key.
+    mistakes : list of (place, message)
+        Of the file as YAML: duplicate keys, unknown tags, and the like.
     """
 
     file: str
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
+    mistakes: list[tuple[Place, str]] = field(default_factory=list)
 
     def located(self, place: Place, message: str) -> str:
         """Return the message with its place, as ``file:line:column: message``."""
         return f"{self.file}:{place[0]}:{place[1]}: {message}"
+
+    def checked(self) -> Document:
+        """Return the document if it has no mistakes, else raise InvalidCases with all of them."""
+        if self.mistakes:
+            raise InvalidCases([self.located(*each) for each in sorted(self.mistakes)])
+        return self
 
 
 def read(path: FilePath, name: str | None = None) -> Document:
@@ -68,8 +72,13 @@ def read(path: FilePath, name: str | None = None) -> Document:
     InvalidInput
         The file cannot be read.
     InvalidCases
-        It is not YAML, or over one of the limits of this module.
+        It is not YAML, or over one of the limits.
     """
+    return scan(path, name).checked()
+
+
+def scan(path: FilePath, name: str | None = None) -> Document:
+    """Read a file as `read` does, but leave duplicate keys and the like to `mistakes`."""
     name = name or str(path)
     try:
         size = path.stat().st_size
@@ -82,91 +91,66 @@ def read(path: FilePath, name: str | None = None) -> Document:
 
 
 def parse(content: bytes, name: str) -> Document:
-    """Read YAML 1.2 from memory; errors as in `read`."""
+    """Read YAML 1.2 from memory as `scan` does."""
     document = Document(name)
+    composer = Composer(_text(document, content))
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise InvalidCases([document.located((line, column), "not valid UTF-8")]) from None
-    yaml = YAML(typ="safe", pure=True)
-    try:
-        _check_depth(document, text)
-        root = yaml.compose(text)
+        root = composer.root()
         if root is not None:
-            document.data = _Builder(document, yaml.constructor).value(root, ())
+            document.data = _Builder(document).value(root, ())
+    except Refused as error:
+        raise InvalidCases([document.located(*error.args)]) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise InvalidCases([document.located(place, said or "not YAML")]) from None
-    except YAMLError as error:
-        raise InvalidCases([document.located((1, 1), " ".join(str(error).split()))]) from None
+        raise InvalidCases([document.located(place, f"not YAML: {said}")]) from None
+    except (YAMLError, ValueError, OverflowError) as error:
+        # ruamel.yaml lets some escapes and directives end in Python's own errors.
+        said = " ".join(str(error).split())
+        raise InvalidCases([document.located((1, 1), f"not YAML: {said}")]) from None
+    document.mistakes = composer.mistakes
     return document
 
 
-def _check_depth(document: Document, text: str) -> None:
-    """Refuse what the recursive composer could not survive."""
-    depth = 0
-    for event in YAML(typ="safe", pure=True).parse(text):
-        depth += event.__class__.__name__.endswith("StartEvent")
-        depth -= event.__class__.__name__.endswith("EndEvent")
-        if depth > DEPTH:
-            place = (event.start_mark.line + 1, event.start_mark.column + 1)
-            raise InvalidCases([document.located(place, f"nested deeper than {DEPTH} levels")])
+def _text(document: Document, content: bytes) -> str:
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8", "replace")
+        raise InvalidCases([document.located(_end(before), "not valid UTF-8")]) from None
+    if found := _UNPRINTABLE.search(text):
+        message = f"the character U+{ord(found.group()):04X} may not stand in a YAML file"
+        raise InvalidCases([document.located(_end(text[: found.start()]), message)])
+    return text
+
+
+def _end(text: str) -> Place:
+    """Return the place of the character that follows the text."""
+    return text.count("\n") + 1, len(text) - text.rfind("\n")
 
 
 class _Builder:
-    """Turns nodes into values, expanding aliases within the limits."""
+    """Turns nodes into values, expanding aliases within the limit."""
 
-    def __init__(self, document: Document, constructor: Any) -> None:
+    def __init__(self, document: Document) -> None:
         self.document = document
-        self.constructor = constructor
         self.nodes = 0
-        self.open: set[int] = set()
 
-    def value(self, node: Node, path: Path) -> Any:
+    def value(self, node: Node, path: Path) -> object:
         self.nodes += 1
         if self.nodes > NODES:
-            self._refuse(node, f"more than {NODES} values, aliases counted")
-        if id(node) in self.open:
-            self._refuse(node, "an alias that contains itself")
-        if node.tag not in _TAGS:
-            self._refuse(node, f"the tag {node.tag} is not known")
-        self.document.places[path] = self._place(node)
-        if isinstance(node, ScalarNode):
-            return self._scalar(node)
-        self.open.add(id(node))
-        try:
-            if isinstance(node, SequenceNode):
-                return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-            return dict(self._items(node, path))
-        finally:
-            self.open.discard(id(node))
-
-    def _items(self, node: MappingNode, path: Path) -> Iterator[tuple[str, Any]]:
-        seen: dict[str, Place] = {}
-        for key_node, value_node in node.value:
-            key = self._scalar(key_node) if isinstance(key_node, ScalarNode) else None
-            if not isinstance(key, str):
-                self._refuse(key_node, "a key must be a word")
-            if key in seen:
-                self._refuse(key_node, f"duplicate key '{key}', first in line {seen[key][0]}")
-            seen[key] = self.document.keys[(*path, key)] = self._place(key_node)
-            yield key, self.value(value_node, (*path, key))
-
-    def _scalar(self, node: ScalarNode) -> Any:
-        if node.tag == _DATE:
+            raise Refused(node.place, f"more than {NODES} values, aliases counted")
+        self.document.places[path] = node.place
+        if not isinstance(node.value, list):
             return node.value
-        try:
-            return self.constructor.construct_object(node)
-        except (ValueError, OverflowError):
-            self._refuse(node, f"'{node.value[:40]}' is not a value of its kind")
-
-    def _refuse(self, node: Node, message: str) -> Any:
-        raise InvalidCases([self.document.located(self._place(node), message)])
-
-    @staticmethod
-    def _place(node: Node) -> Place:
-        return node.start_mark.line + 1, node.start_mark.column + 1
+        if not node.mapping:
+            children: Any = enumerate(node.value)
+            return [self.value(item, (*path, i)) for i, item in children]
+        built = {}
+        pairs: Any = node.value
+        for key, item in pairs:
+            below = (*path, key.word)
+            self.document.keys[below] = key.place
+            built[key.word] = self.value(item, below)
+        return built

@@ -12,7 +12,7 @@ from harness.reference.mathematics import Array
 
 
 def is_channels_last(x: Array) -> bool:
-    """Tell whether torch suggests channels_last for an array of shape (N, C, H, W).
+    """Tell whether torch suggests channels_last for an array (N, C, H, W) that has elements.
 
     The strides decide, dense or not, and where sizes of 1 leave both readings open the answer
     is no (`is_channels_last_strides_2d` of `c10/core/MemoryFormat.h`).
@@ -22,7 +22,7 @@ def is_channels_last(x: Array) -> bool:
     least = 0
     for axis in (1, 3, 2, 0):
         size, stride = x.shape[axis], x.strides[axis]
-        if size == 0 or stride < least:
+        if stride < least:
             return False
         least = stride * size
     return True

@@ -28,7 +28,8 @@ class Declaration:
     Attributes
     ----------
     parameters : str
-        Type of parameters and running statistics that it is about.
+        Type of parameters and running statistics that it is about; a module that has none counts
+        by its input's type.
     declared : Declared
     """
 
@@ -37,8 +38,8 @@ class Declaration:
 
     def speaks_of(self, step: Step) -> bool:
         """Whether the step's parameters or statistics have the type."""
-        held = (step.weight, step.running_mean)
-        return any(array is not None and array.dtype.name == self.parameters for array in held)
+        held = [array for array in (step.weight, step.running_mean) if array is not None]
+        return any(array.dtype.name == self.parameters for array in held or [step.input])
 
 
 @dataclass(frozen=True)
