@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
+    GetJsonSchemaHandler,
     StrictInt,
     Tag,
     WithJsonSchema,
     create_model,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from harness.case.fills import FILLS, to_dtype
+from harness.case.fills import FILLS, Recipe, to_dtype
+from harness.case.fills.base import split
+from harness.case.fills.gradient import Proportional
+from harness.case.frozen import RANK, literal, numbers, refuse, shape_of
 from harness.case.layouts import Layout, arrange
 from harness.trace import Array
 
@@ -38,24 +45,26 @@ DTypeName = Literal[
 Shape = tuple[int, ...]
 
 BUDGET = 2**27
-"""Most elements that one array of a case may have: 1 GiB while it is drawn in float64."""
+"""Most elements of an array, and of all arrays of a case: 1 GiB in float64."""
 
 _CACHED = 2**16
 """Most elements of an array that is kept for the next case with the same recipe."""
 
 
+def elements(shape: Shape) -> int:
+    """Return what a shape counts against the budget; empty axes do not make others free."""
+    return math.prod(max(size, 1) for size in shape)
+
+
 def _affordable(shape: Shape) -> Shape:
-    if math.prod(shape) > BUDGET:
-        raise PydanticCustomError(
-            "budget",
-            "a shape of {elements} elements is over the budget of {budget}",
-            {"elements": math.prod(shape), "budget": BUDGET},
-        )
+    if elements(shape) > BUDGET:
+        message = f"a shape of {elements(shape)} elements is over the budget of {BUDGET}"
+        raise PydanticCustomError("budget", literal(message))
     return shape
 
 
-_Size = Annotated[StrictInt, Field(ge=0, le=BUDGET)]
-SpelledShape = Annotated[tuple[_Size, ...], Field(max_length=8)]
+_Size = Annotated[StrictInt, Field(ge=0)]
+SpelledShape = Annotated[tuple[_Size, ...], Field(max_length=RANK), AfterValidator(_affordable)]
 
 
 class ArraySpec(BaseModel):
@@ -69,11 +78,6 @@ class ArraySpec(BaseModel):
     """Type of the elements; the module's unless given."""
     layout: Layout = "contiguous"
     """Order of the elements in memory."""
-
-    def model_post_init(self, _: object) -> None:
-        """Refuse a shape over the budget before anything is allocated."""
-        if self.shape is not None:
-            _affordable(self.shape)
 
     @property
     def size(self) -> Shape | None:
@@ -92,7 +96,8 @@ class ArraySpec(BaseModel):
         like : array, optional
             The step's input, for fills that follow it.
         """
-        shape, dtype = self.size or shape, self.dtype or dtype
+        shape = shape if self.size is None else self.size
+        dtype = self.dtype or dtype
         if like is None and math.prod(shape) <= _CACHED:
             return _kept(self, shape, dtype)
         return self._drawn(shape, dtype, like)
@@ -101,10 +106,33 @@ class ArraySpec(BaseModel):
         """Return a fresh array that the caller may write into, in the layout that it spells."""
         return arrange(self.dense(shape, dtype, like), self.layout)
 
+    def misfit(self, shape: Shape, like: Shape | None = None) -> str | None:
+        """Return why the array cannot be drawn, None if it can.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Used where the array does not spell one.
+        like : tuple of int, optional
+            Shape of the step's input, for fills that follow it.
+        """
+        shape = shape if self.size is None else self.size
+        channels, values = split(shape)
+        index, channel = getattr(self, "index", None), getattr(self, "channel", None)
+        if misfit := unarrangeable(self.layout, shape):
+            return misfit
+        if isinstance(self, Proportional) and shape != like:
+            return "the fill 'proportional' is for a grad_output in the shape of the input"
+        if channels * values and index is not None and index >= values:
+            return f"index {index} is outside a channel of {values} values in shape {list(shape)}"
+        if channels * values and channel is not None and channel >= channels:
+            return f"channel {channel} is outside the {channels} channels of shape {list(shape)}"
+        return None
+
     def _drawn(self, shape: Shape, dtype: str, like: Array | None) -> Array:
-        elements = to_dtype(self._elements(shape, like), dtype)
-        elements.flags.writeable = False
-        return elements
+        drawn = to_dtype(self._elements(shape, like), dtype)
+        drawn.flags.writeable = False
+        return drawn
 
     def _elements(self, shape: Shape, like: Array | None) -> Array:
         raise NotImplementedError
@@ -115,47 +143,44 @@ def _kept(spec: ArraySpec, shape: Shape, dtype: str) -> Array:
     return spec._drawn(shape, dtype, None)
 
 
-def _frozen_values(value: object) -> object:
-    if isinstance(value, list | tuple):
-        return tuple(_frozen_values(item) for item in value)
-    if isinstance(value, bool | int | float):
-        return value
-    raise PydanticCustomError(
-        "values", "values must be numbers, found {found}", {"found": repr(value)}
-    )
-
-
-def _rectangular(value: object) -> object:
-    frozen = _frozen_values(value)
+def unarrangeable(layout: Layout, shape: Shape) -> str | None:
+    """Return why a shape cannot have a layout, None if it can."""
     try:
-        size = np.asarray(frozen, dtype=np.float64).shape
+        arrange(np.empty([0] * len(shape)), layout)
     except ValueError:
-        raise PydanticCustomError("values", "lists of values differ in length") from None
-    _affordable(size)
-    return frozen
+        return f"the layout '{layout}' is not for the {len(shape)} axes of shape {list(shape)}"
+    return None
+
+
+NUMBERS = {
+    "type": ["number", "boolean", "array"],
+    "items": {"type": ["number", "boolean", "array"]},
+}
+"""JSON Schema of numbers in nested lists."""
 
 
 class Values(ArraySpec):
     """An array written out."""
 
-    values: Annotated[
-        Any,
-        BeforeValidator(_rectangular),
-        WithJsonSchema({"type": ["array", "number", "boolean"]}),
-    ]
+    values: Annotated[Any, BeforeValidator(numbers), WithJsonSchema(NUMBERS)]
     """Numbers in nested lists; `.nan` and `.inf` are numbers too."""
 
-    @property
-    def size(self) -> Shape | None:
-        """The shape of the nested lists, or the one that is spelled (for arrays without elements)."""
-        return self.shape or np.asarray(self.values, dtype=np.float64).shape
+    @cached_property
+    def size(self) -> Shape:
+        """The shape that is spelled (an array without elements needs one), else that of the lists."""
+        return shape_of(self.values) if self.shape is None else self.shape
+
+    @model_validator(mode="after")
+    def _values_fit(self) -> Values:
+        given = shape_of(self.values)
+        if math.prod(given) != math.prod(self.size):
+            message = f"shape {list(self.size)} does not fit values of shape {list(given)}"
+            refuse([(("shape",), message)])
+        return self
 
     def _elements(self, shape: Shape, _: Array | None) -> Array:
         exact = np.asarray(self.values)
-        try:
-            return (exact if exact.dtype.kind in "biu" else exact.astype(np.float64)).reshape(shape)
-        except ValueError:
-            raise PydanticCustomError("values", "values do not fit the shape") from None
+        return (exact if exact.dtype.kind in "biu" else exact.astype(np.float64)).reshape(shape)
 
 
 class _Filled(ArraySpec):
@@ -166,15 +191,26 @@ class _Filled(ArraySpec):
         drawn: Array = draw(shape, like=like)
         return drawn
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        # In Python a fill's name is its class; in a file it must be written.
+        described = handler(core_schema)
+        handler.resolve_ref_schema(described)["required"] = ["fill"]
+        return described
 
-FILLED: dict[str, type[ArraySpec]] = {
-    name: create_model(fill.__name__, __base__=(_Filled, fill), __doc__=fill.__doc__)
-    for name, fill in FILLS.items()
-}
+
+def _spelled(fill: type[Recipe]) -> type[ArraySpec]:
+    bases: Any = (_Filled, fill)
+    spelled: type[ArraySpec] = create_model(fill.__name__, __base__=bases, __doc__=fill.__doc__)
+    return spelled
+
+
+FILLED: dict[str, type[ArraySpec]] = {name: _spelled(fill) for name, fill in FILLS.items()}
 """The spelled array of each fill, by the fill's name."""
 # A process that is sent a case looks its classes up by their names in this module.
 globals().update({spec.__name__: spec for spec in FILLED.values()})
-
 
 
 def _how(value: object) -> str | None:
@@ -183,7 +219,9 @@ def _how(value: object) -> str | None:
     if isinstance(value, ArraySpec):
         return str(getattr(value, "fill", None))
     if isinstance(value, dict):
-        return "values" if "values" in value else str(value.get("fill"))
+        if "values" in value:
+            return "values"
+        return str(value["fill"]) if "fill" in value else None
     return None
 
 

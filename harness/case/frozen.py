@@ -1,11 +1,12 @@
-"""Values that cannot be changed, are hashable, and are equal where their numbers are."""
+"""Values that cannot be changed, and the errors of those that cannot be accepted."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 RANK = 8
 """Most dimensions of an array."""
@@ -50,13 +51,13 @@ def shape_of(value: object) -> tuple[int, ...]:
 def _frozen(value: object, path: tuple[int, ...]) -> object:
     if isinstance(value, list | tuple):
         if len(path) == RANK:
-            raise _error("lists nested deeper than {limit} levels", path, limit=RANK)
+            raise _error(f"lists nested deeper than {RANK} levels", path)
         return tuple(_frozen(item, (*path, index)) for index, item in enumerate(value))
     if isinstance(value, float):
         return math.nan if math.isnan(value) else float(value)
     if isinstance(value, bool | int):
         return value
-    raise _error("expected a number, found {found}", path, found=shown(value))
+    raise _error(f"expected a number, found {shown(value)}", path)
 
 
 def _check_lengths(value: object, path: tuple[int, ...]) -> None:
@@ -68,17 +69,27 @@ def _check_lengths(value: object, path: tuple[int, ...]) -> None:
         _check_lengths(item, (*path, index))
         found = shape_of(item)
         if found != expected:
-            raise _error(
-                "the lists of an array differ in shape: {found} here, {expected} before",
-                (*path, index),
-                found=str(list(found)),
-                expected=str(list(expected)),
-            )
+            message = f"this has shape {list(found)}, the first of its list {list(expected)}"
+            raise _error(message, (*path, index))
 
 
-def _error(message: str, path: tuple[int, ...], **context: Any) -> PydanticCustomError:  # noqa: ANN401
-    template: Any = message  # the library wants a literal, for its translators
-    return PydanticCustomError("values", template, {"path": path, **context})
+def _error(message: str, path: tuple[int, ...]) -> PydanticCustomError:
+    return PydanticCustomError("values", literal(message), {"path": path})
+
+
+def literal(message: str) -> Any:  # noqa: ANN401
+    """Return a message as the type that pydantic wants, which hopes for translations."""
+    return message
+
+
+def refuse(mistakes: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+    """Raise all mistakes, each a location below the value that is validated and a message."""
+    errors = [
+        InitErrorDetails(type=PydanticCustomError("fit", literal(message)), loc=loc, input=None)
+        for loc, message in mistakes
+    ]
+    if errors:
+        raise ValidationError.from_exception_data("case", errors)
 
 
 def shown(value: object) -> str:

@@ -55,10 +55,12 @@ class DoubleDouble:
 
     def __init__(self, high: ArrayLike, low: ArrayLike = 0.0) -> None:
         first, second = np.asarray(high, np.float64), np.asarray(low, np.float64)
-        total = first + second
+        total = np.where(np.isfinite(first), first + second, first)
         # An infinite or nan sum has no error; computing one would turn inf into nan.
+        finite = np.isfinite(total)
+        error = (first - np.where(finite, total, 0.0)) + second
         self.high: Float64 = total
-        self.low: Float64 = np.where(np.isfinite(total), (first - total) + second, 0.0)
+        self.low: Float64 = np.where(finite, error, 0.0)
 
     @staticmethod
     def of(value: Operand) -> DoubleDouble:

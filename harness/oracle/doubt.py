@@ -104,6 +104,8 @@ class Doubt:
         """Σ d·g and its product with r."""
         size, back = self.size, self.back
         doubtful = back.Q * np.maximum(size.r, 1) ** 2 > self.limit
+        if self.types.gradient:
+            doubtful |= self.types.gradient.max / 4 < back.Q
         mask = doubtful & back.finite_g & size.finite_x if doubtful.any() else None
         return either(either(mask, self.root), either(self.running_var, self.grad_bias))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.case.suite import Entry
 from harness.compare import CLASSES, Comparison, Holding, Measure
+from harness.compare import Divergence as Found
 from harness.report.model import (
     Accuracy,
     CaseResult,
@@ -23,9 +24,6 @@ from harness.report.model import (
     Summary,
     Worst,
 )
-
-SHOWN = 20
-"""Most divergences of one case that a report lists."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +198,14 @@ class Collector:
         ]
 
 
+def telling(divergences: Sequence[Found]) -> list[Found]:
+    """Return the first divergence of each kind: what comes after it mostly follows from it."""
+    first: dict[tuple[str, str, str], Found] = {}
+    for each in divergences:
+        first.setdefault((each.quantity, each.aspect, each.culprit), each)
+    return list(first.values())
+
+
 def rounded(value: float) -> float | str:
     """Return a number to three digits, as much as a ratio or a distance in ulps can mean."""
     return float(f"{value:.3g}") if math.isfinite(value) else str(value)
@@ -242,10 +248,18 @@ def _result(comparison: Comparison) -> Result:
         },
         declared=list(comparison.declared),
         divergences=[
-            Divergence(**{**asdict(each), "index": list(each.index)})
-            for each in comparison.divergences[:SHOWN]
+            Divergence(**{**asdict(each), "index": list(each.index), **_digits(each)})
+            for each in telling(comparison.divergences)
         ],
     )
+
+
+def _digits(found: Found) -> dict[str, Any]:
+    """Return the sizes of an error to as many digits as they can mean."""
+    sizes = {name: getattr(found, name) for name in ("abs", "rel", "ulp", "ratio")}
+    return {
+        name: rounded(size) if isinstance(size, float) else size for name, size in sizes.items()
+    }
 
 
 def _worst(comparison: Comparison) -> Worst | None:

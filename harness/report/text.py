@@ -96,7 +96,7 @@ def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
 
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
     """Write what failed, and the summary table."""
-    console = Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
     shown: dict[str, int] = {}
     for case, target, result in failures(report):
         shown[target] = shown.get(target, 0) + 1

@@ -1,0 +1,75 @@
+"""What the models of a case have in common: closed, frozen, and with words for their values."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StrictInt,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from harness.case.fills.base import Value
+from harness.case.frozen import literal, shown
+
+
+class Model(BaseModel):
+    """Frozen, and closed: an unknown key is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def worded(rule: str) -> WrapValidator:
+    """Return a validator that says what a value may be, in place of which constraint it broke."""
+
+    def validate(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401
+        try:
+            return inner(value)
+        except ValidationError:
+            raise PydanticCustomError("rule", literal(f"{rule}, found {shown(value)}")) from None
+
+    return WrapValidator(validate)
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        message = f"{shown(pattern)} is not a regular expression: {error}"
+        raise PydanticCustomError("pattern", literal(message)) from None
+    return pattern
+
+
+Number = StrictInt | Value
+Word = Annotated[
+    str, StringConstraints(min_length=1), worded("expected a text of at least one character")
+]
+Pattern = Annotated[str, AfterValidator(_compiles)]
+Version = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})*$"),
+    worded("a version is a text of numbers and dots, as '2.12'"),
+]
+Id = Annotated[
+    str,
+    # What selects cases (globs, ::) and what ends a word cannot be part of an id.
+    StringConstraints(min_length=1, max_length=300, pattern=r"^[^\s:*?\[\]]+$"),
+    worded("an id is a word of 1 to 300 characters without spaces and : * ? [ ]"),
+]
+
+
+class Raises(Model):
+    """The error that a step must raise."""
+
+    type: Word
+    """Name of the exception's class."""
+    match: Pattern = ""
+    """Regular expression that is searched for in the message."""

@@ -1,0 +1,257 @@
+"""The steps of a case: what can happen to a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from harness.case.arrays import NUMBERS, ArrayUnion, DTypeName
+from harness.case.base import Model, Number, Raises, Word
+from harness.case.frozen import FrozenDict, refuse
+
+
+def _array_from_list(value: object) -> object:
+    return {"values": value} if isinstance(value, list | int | float) else value
+
+
+StateValue = Annotated[ArrayUnion, BeforeValidator(_array_from_list)]
+"""A list of numbers, or an input recipe whose shape is the channel count unless given."""
+
+
+class Forward(Model):
+    """A forward pass, and a backward pass if `grad_output` is given."""
+
+    input: ArrayUnion
+    """The input, shape (N, C, H, W)."""
+    grad_output: ArrayUnion | None = None
+    """Gradient of the loss by the output; its shape is the input's unless given."""
+    repeat: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1
+    """How often the step is executed, each time on the same data."""
+    raises: Raises | None = None
+    """The error that the step must raise."""
+
+    @model_validator(mode="after")
+    def _input_has_a_shape(self) -> Forward:
+        if self.input.size is None:
+            raise PydanticCustomError("shape", "input needs a shape")
+        return self
+
+
+class Parameter(Model):
+    """An ``nn.Parameter`` assigned to an attribute that need not have been one."""
+
+    parameter: StateValue
+    """Its values."""
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, dict):
+        return "parameter" if "parameter" in value else "array"
+    return "array" if isinstance(value, list) else "scalar"
+
+
+Setting = Annotated[
+    Annotated[Parameter, Tag("parameter")]
+    | Annotated[StateValue, Tag("array")]
+    | Annotated[StrictBool | Number | None, Tag("scalar")],
+    Discriminator(_setting),
+]
+
+
+class Settings(Model):
+    """Attributes assigned in one `set` step, in the order that they are written."""
+
+    training: StrictBool | None = None
+    """The mode flag, without calling train() or eval()."""
+    num_features: StrictInt | None = None
+    """Number of channels that the resets use."""
+    eps: StrictBool | Number | None = None
+    """Added to the variance."""
+    momentum: StrictBool | Number | None = None
+    """Weight of the new statistic; null for a cumulative average."""
+    affine: StrictBool | None = None
+    """The flag alone; weight and bias stay as they are."""
+    track_running_stats: StrictBool | None = None
+    """The flag alone; the buffers stay as they are."""
+    weight: Setting = None
+    """A parameter, or null."""
+    bias: Setting = None
+    """A parameter, or null."""
+    running_mean: Setting = None
+    """A buffer, or null; {parameter: [...]} assigns an nn.Parameter."""
+    running_var: Setting = None
+    """A buffer, or null; {parameter: [...]} assigns an nn.Parameter."""
+    num_batches_tracked: Setting = None
+    """A count, or null."""
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Yield name and value of each assignment."""
+        for name in type(self).model_fields:
+            if name in self.model_fields_set:
+                yield name, getattr(self, name)
+
+
+class Load(Model):
+    """A state_dict that is loaded."""
+
+    source: Annotated[str, Field(alias="from")]
+    """Name under which an earlier step saved it."""
+    drop: tuple[str, ...] = ()
+    """Keys to remove from it first."""
+    add: Mapping[str, StateValue] = {}
+    """Keys to add to it, or to replace."""
+    strict: StrictBool = True
+    """Whether missing and unexpected keys are errors."""
+    versioned: StrictBool = True
+    """Whether its metadata, with the version of the format, is kept."""
+    raises: Raises | None = None
+    """The error that loading must raise."""
+
+
+class _Step(Model):
+    """One thing that happens to the module."""
+
+    @property
+    def kind(self) -> str:
+        """The step's one key that is no option: "train", "eval", "set", ..."""
+        return next(iter(type(self).model_fields))
+
+    @property
+    def forward(self) -> Forward | None:
+        """The forward pass, for a train or eval step."""
+        return None
+
+    @property
+    def expected_error(self) -> Raises | None:
+        """The error that the step must raise."""
+        error: Raises | None = getattr(self, "raises", None)
+        return error
+
+
+class Train(_Step):
+    """A step in training mode."""
+
+    train: Forward
+    """Calls train() and then the module."""
+
+    @property
+    def forward(self) -> Forward:
+        """The forward pass."""
+        return self.train
+
+    @property
+    def expected_error(self) -> Raises | None:
+        """The error that the step must raise."""
+        return self.train.raises
+
+
+class Eval(_Step):
+    """A step in evaluation mode."""
+
+    eval: Forward
+    """Calls eval() and then the module."""
+
+    @property
+    def forward(self) -> Forward:
+        """The forward pass."""
+        return self.eval
+
+    @property
+    def expected_error(self) -> Raises | None:
+        """The error that the step must raise."""
+        return self.eval.raises
+
+
+class Set(_Step):
+    """Attribute assignment."""
+
+    set: Settings
+    """Attributes and their new values."""
+    raises: Raises | None = None
+    """The error that the assignment must raise."""
+
+
+class Call(_Step):
+    """A method called without arguments."""
+
+    call: Literal["reset_running_stats", "reset_parameters", "deepcopy"]
+    """The method; `deepcopy` goes on with a deep copy of the module."""
+    raises: Raises | None = None
+    """The error that the call must raise."""
+
+
+class Cast(_Step):
+    """A change of type of parameters and running statistics, as ``module.to(dtype)``."""
+
+    cast: DTypeName
+    """The new type."""
+    raises: Raises | None = None
+    """The error that the cast must raise."""
+
+
+class Save(_Step):
+    """A copy of the state_dict, kept under a name."""
+
+    save: str
+    """The name."""
+
+
+class LoadStep(_Step):
+    """A saved state_dict loaded into the module."""
+
+    load: Load
+    """What is loaded, and how."""
+
+    @property
+    def expected_error(self) -> Raises | None:
+        """The error that loading must raise."""
+        return self.load.raises
+
+
+STEPS = {
+    "train": Train,
+    "eval": Eval,
+    "set": Set,
+    "call": Call,
+    "cast": Cast,
+    "save": Save,
+    "load": LoadStep,
+}
+"""The kinds of step, by their key in YAML."""
+
+
+def _kind(value: object) -> str | None:
+    if isinstance(value, _Step):
+        return value.kind
+    if isinstance(value, dict):
+        return next((key for key in value if key in STEPS), None)
+    return None
+
+
+Step = Annotated[
+    Annotated[Train, Tag("train")]
+    | Annotated[Eval, Tag("eval")]
+    | Annotated[Set, Tag("set")]
+    | Annotated[Call, Tag("call")]
+    | Annotated[Cast, Tag("cast")]
+    | Annotated[Save, Tag("save")]
+    | Annotated[LoadStep, Tag("load")],
+    Discriminator(
+        _kind,
+        custom_error_type="step",
+        custom_error_message="a step is one of train, eval, set, call, cast, save, load",
+    ),
+]

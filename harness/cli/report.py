@@ -1,0 +1,58 @@
+"""``bn-harness report``: regenerate everything under reports/."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.cli import options
+
+TARGETS = ("reference", "torch:device=cuda")
+"""What the committed report is about; absent targets are said to be absent."""
+
+
+@click.command(name="report")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="The folder to write.",
+)
+@click.option("-j", "--jobs", type=options.Jobs(), default="auto", help="Worker processes.")
+def command(output: Path, jobs: int) -> None:
+    """Run the whole suite and write the report, its schema and its summary.
+
+    \b
+    Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
+    """
+    from harness.case.suite import load  # noqa: PLC0415
+    from harness.cli.progress import following  # noqa: PLC0415
+    from harness.cli.schema import schema_text  # noqa: PLC0415
+    from harness.report.document import to_json, write_whole  # noqa: PLC0415
+    from harness.report.markdown import to_markdown  # noqa: PLC0415
+    from harness.report.text import Sources, show  # noqa: PLC0415
+    from harness.runner import run  # noqa: PLC0415
+    from harness.worker import Plan  # noqa: PLC0415
+
+    suite = load()
+    with following(sys.stderr) as listener:
+        outcome = run(suite, Plan(TARGETS), jobs=jobs, listener=listener, whole=True)
+    if outcome.report.partial:
+        raise click.exceptions.Exit(130)
+    for name, text in (
+        ("conformance.json", to_json(outcome.report)),
+        ("conformance.md", to_markdown(outcome.report)),
+        ("report.schema.json", schema_text("report")),
+    ):
+        write_whole(output / name, text)
+        click.echo(f"wrote {output / name}", err=True)
+    show(outcome.report, Sources(suite), sys.stdout)
+    for mistake in outcome.mistakes:
+        click.echo(mistake, err=True)
+    if outcome.mistakes:
+        raise click.exceptions.Exit(2)
+    raise click.exceptions.Exit(1 if outcome.failures else 0)

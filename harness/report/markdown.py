@@ -1,0 +1,95 @@
+"""The report as Markdown: the answer, the summary, and who is how accurate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from harness.report.model import Accuracy, Report, Summary
+from harness.report.text import failures
+
+COUNTS = tuple(name for name in Summary.model_fields if name != "accuracy")
+
+
+def to_markdown(report: Report) -> str:
+    """Return the report as a Markdown page."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    failed = {target for _, target, _ in failures(report)}
+    yield "# Conformance to torch.nn.BatchNorm2d"
+    yield ""
+    for target in report.targets:
+        if target in report.absent:
+            yield f"- `{target}`: absent, {report.absent[target]}"
+        else:
+            yield f"- `{target}`: {'**diverges**' if target in failed else 'conforms'}"
+    yield ""
+    yield ", ".join(f"{name} {_shown(value)}" for name, value in report.environment.items())
+    yield ""
+    used = [name for name in COUNTS if any(getattr(s, name) for s in report.summary.values())]
+    yield from _table(
+        ["target", *used],
+        (
+            [_target(report, target), *(f"{getattr(summary, name):,}" for name in used)]
+            for target, summary in report.summary.items()
+        ),
+    )
+    for target, rows in report.accuracy.items():
+        yield ""
+        yield f"## Accuracy of {_target(report, target)}"
+        yield ""
+        yield from _table(
+            ["quantity", "mode", "dtype", "layout", "class", "error/bound", "ulp", "bitwise equal"],
+            (_accuracy(row) for row in rows),
+        )
+    for target, reasons in report.declared.items():
+        yield ""
+        yield f"## Declared by {_target(report, target)}"
+        yield ""
+        yield from (f"- {reason}" for reason in reasons)
+    known = sorted(
+        {
+            (target, result.reason or "", result.link or "")
+            for case in report.cases
+            for target, result in case.results.items()
+            if result.verdict == "known"
+        }
+    )
+    if known:
+        yield ""
+        yield "## Known divergences"
+        yield ""
+        yield from (f"- {target}: {reason} ({link})" for target, reason, link in known)
+
+
+def _target(report: Report, target: str) -> str:
+    return f"`{target}` (baseline)" if target == report.baseline else f"`{target}`"
+
+
+def _accuracy(row: Accuracy) -> list[str]:
+    share = row.bitwise_equal / row.elements if row.elements else 1.0
+    return [
+        row.quantity,
+        row.mode,
+        row.dtype,
+        row.layout,
+        row.held,
+        str(row.ratio),
+        str(row.ulp),
+        f"{share:.1%}",
+    ]
+
+
+def _table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key} {item}" for key, item in value.items())
+    return str(value)
