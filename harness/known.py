@@ -14,7 +14,7 @@ from harness.case.document import read
 from harness.case.mistakes import located
 from harness.case.model import Model
 from harness.case.suite import KNOWN, shipped, shown_name
-from harness.compare import Comparison
+from harness.compare import Comparison, Divergence
 from harness.errors import InvalidCases
 
 Word = Annotated[str, StringConstraints(min_length=1)]
@@ -65,23 +65,30 @@ class KnownDivergences:
 
     def apply(self, comparison: Comparison) -> None:
         """Give a comparison whose divergences are all known that verdict, reason and link."""
-        for index, entry in enumerate(self.entries):
-            if entry.speaks_of(comparison):
-                self.tried.add(index)
+        self.tried.update(
+            index for index, entry in enumerate(self.entries) if entry.speaks_of(comparison)
+        )
         if comparison.verdict not in ("diverge", "baseline_inaccurate"):
             return
-        own = "baseline" if comparison.verdict == "baseline_inaccurate" else "target"
-        needed: list[int] = []
-        for divergence in comparison.divergences:
-            if own == "target" and divergence.culprit == "baseline":
-                continue
-            index = self._entry(comparison, divergence.quantity)
-            if index is None:
-                return
-            needed.append(index)
+        covering = [self._entry(comparison, each.quantity) for each in _held(comparison)]
+        needed = [index for index in covering if index is not None]
         self.used.update(needed)
-        first = self.entries[needed[0]]
-        comparison.verdict, comparison.reason, comparison.link = "known", first.reason, first.link
+        if len(needed) == len(covering):
+            first = self.entries[needed[0]]
+            comparison.verdict = "known"
+            comparison.reason, comparison.link = first.reason, first.link
+
+    def excuse(self, case: str) -> None:
+        """Take note of a case of which nothing can be said: no entry is stale for it."""
+        self.used.update(
+            index
+            for index, entry in enumerate(self.entries)
+            if fnmatch.fnmatchcase(case, entry.case)
+        )
+
+    def unmet(self) -> KnownDivergences:
+        """Return the same entries, none of them met yet."""
+        return KnownDivergences(self.entries, self.places)
 
     def _entry(self, comparison: Comparison, quantity: str) -> int | None:
         for index, entry in enumerate(self.entries):
@@ -102,23 +109,36 @@ class KnownDivergences:
         targets : iterable of str
             The targets that ran.
         whole : bool
-            Whether all cases of the suite ran; else an entry may speak of others.
+            Whether all cases of the suite ran; else an entry may speak of others, and a glob
+            of cases may be needed by another.
         """
         messages = []
         for index, (entry, place) in enumerate(zip(self.entries, self.places, strict=True)):
             ran = fnmatch.filter(targets, entry.target)
             if not ran or index in self.used:
                 continue
-            if index in self.tried:
+            if index in self.tried and (whole or not _GLOB & set(entry.case)):
                 messages.append(
                     f"{place}: {entry.case} no longer diverges in {entry.quantity} "
                     f"for {ran[0]}; remove the entry"
                 )
-            elif whole:
+            elif whole and index not in self.tried:
                 messages.append(f"{place}: no case matches {entry.case}; correct or remove it")
         return messages
 
 
+def _held(comparison: Comparison) -> list[Divergence]:
+    """Return the divergences that the verdict rests on."""
+    if comparison.verdict == "baseline_inaccurate":
+        return comparison.divergences
+    return [
+        each
+        for each in comparison.divergences
+        if each.culprit != "baseline" or each.aspect == "published"
+    ]
+
+
+_GLOB = frozenset("*?[")
 _ENTRY = TypeAdapter(Known)
 
 

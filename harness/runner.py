@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,13 +19,18 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from harness import worker
 from harness.case.suite import Suite
 from harness.compare import Comparison
+from harness.compare.findings import Verdict
 from harness.errors import InvalidInput
-from harness.report.collect import Origin
+from harness.known import load as load_known
+from harness.report.collect import Collector, Origin
 from harness.report.model import Report
 from harness.worker import Batch, Plan, Task
 
 CHUNK = 64
 """Cases that a worker takes at a time."""
+
+AHEAD = 4
+"""Chunks for each worker that are under way or wait for it."""
 
 TIMEOUT = 60.0
 """Seconds that one case may take."""
@@ -58,6 +65,7 @@ class Progress:
     failed: int
 
 
+_Judging = ProcessFuture[tuple[Batch, int]]
 Listener = Callable[[Progress], None]
 
 
@@ -96,33 +104,39 @@ def run(
     tasks = ((Origin.of(entry), case) for entry, case in suite.cases())
     if jobs == 0:
         here = worker.Worker(plan)
-        about = worker.About(here.names, here.absent, here.environment)
-        batches = (here.run([task]) for task in tasks)
+        about = here.about()
+        batches = _here(here, tasks)
     else:
         pool = _Pool(plan, jobs, timeout)
         about = pool.about
         batches = pool.run(tasks)
-    found: Batch | None = None
-    partial = False
-    try:
-        for batch in batches:
-            if found is None:
-                found = batch
-            else:
+    found = Batch(Collector(plan.full), load_known())
+    empty, partial = True, False
+    with closing(batches):
+        try:
+            for batch in batches:
+                empty = False
                 found.merge(batch)
-            listener(Progress(_count(found), len(found.failures)))
-    except KeyboardInterrupt:
-        partial = True
-    if found is None:
+                listener(Progress(_count(found), len(found.failures)))
+        except KeyboardInterrupt:
+            partial = True
+    if empty and not partial:
         raise InvalidInput("no case is selected; see 'bn-harness run --help' on what selects cases")
-    baseline = plan.baseline
-    names = [*about.names, baseline]
-    more: dict[str, Any] = {"absent": about.absent, "selection": selection or {}}
     report = found.collector.report(
-        about.environment, baseline, about.names, partial=partial, **more
+        about.environment,
+        about.baseline,
+        about.names,
+        partial=partial,
+        absent=about.absent,
+        selection=selection or {},
     )
-    mistakes = found.known.mistakes(names, whole and not partial)
+    mistakes = found.known.mistakes([*about.names, about.baseline], whole and not partial)
     return Outcome(report, found.failures, mistakes, len(found.inapplicable))
+
+
+def _here(here: worker.Worker, tasks: Iterator[Task]) -> Generator[Batch, None, None]:
+    for task in tasks:
+        yield here.run([task])
 
 
 def _count(batch: Batch) -> int:
@@ -155,15 +169,15 @@ class _Pool:
 
     def close(self) -> None:
         """Stop the workers."""
-        self.pool.stop()
+        self.pool.stop()  # type: ignore[no-untyped-call]
         self.pool.join()
 
-    def run(self, tasks: Iterator[Task]) -> Iterator[Batch]:
+    def run(self, tasks: Iterator[Task]) -> Generator[Batch, None, None]:
         """Yield what each chunk has found, in order; few chunks are under way at a time."""
-        waiting: deque[tuple[list[Task], ProcessFuture]] = deque()
+        waiting: deque[tuple[list[Task], _Judging]] = deque()
         try:
             while True:
-                while len(waiting) < 4 * self.jobs:
+                while len(waiting) < AHEAD * self.jobs:
                     chunk = list(islice(tasks, CHUNK))
                     if not chunk:
                         break
@@ -174,37 +188,56 @@ class _Pool:
         finally:
             self.close()
 
-    def _schedule(self, chunk: Sequence[Task]) -> ProcessFuture:
-        limit = self.timeout * len(chunk)
-        return self.pool.schedule(worker.judge, args=[list(chunk)], timeout=limit)
+    def _schedule(self, chunk: list[Task]) -> _Judging:
+        # A worker begins no case after half of the limit, so each has its time, and a chunk of
+        # many cases is not waited for much longer than one.
+        half = self.timeout / 2
+        limit = self.timeout if len(chunk) == 1 else self.timeout + half
+        judging: _Judging = self.pool.schedule(worker.judge, args=[chunk, half], timeout=limit)
+        return judging
 
-    def _finish(self, chunk: list[Task], future: ProcessFuture) -> Iterator[Batch]:
+    def _finish(self, chunk: list[Task], judging: _Judging) -> Iterator[Batch]:
         try:
-            yield future.result()
-        except (ProcessExpired, FutureTimeout) as error:
-            if len(chunk) > 1:
-                # One of the cases did it: each alone tells which.
-                for task in chunk:
-                    yield from self._finish([task], self._schedule([task]))
-            else:
-                yield self._lost(chunk[0], error)
+            batch, done = judging.result()
+        except (ProcessExpired, FutureTimeout):
+            # One of the cases did it: each alone tells which.
+            for task in chunk:
+                yield from self._alone(task) if len(chunk) > 1 else self._apart(task)
+            return
+        yield batch
+        rest = chunk[done:]
+        if rest:
+            yield from self._finish(rest, self._schedule(rest))
 
-    def _lost(self, task: Task, error: ProcessExpired | FutureTimeout) -> Batch:
-        if isinstance(error, FutureTimeout):
-            reason = f"no result after {self.timeout:g} s"
-            verdict = "timeout"
-        else:
-            reason, verdict = f"the process ended: {_ending(error)}", "crash"
-        return self.pool.schedule(worker.lost, args=[task, verdict, reason]).result()
+    def _alone(self, task: Task) -> Iterator[Batch]:
+        yield from self._finish([task], self._schedule([task]))
+
+    def _apart(self, task: Task) -> Iterator[Batch]:
+        """Run a case by each target apart, to tell whose process ends."""
+        lost: dict[str | None, tuple[Verdict, str]] = {}
+        targets = [
+            name
+            for name in self.about.names
+            if name != self.about.baseline and name not in self.about.absent
+        ]
+        for name in (None, *targets):
+            if None in lost:
+                lost[name] = ("unjudged", f"of {self.about.baseline}, {lost[None][1]}")
+                continue
+            share = self.pool.schedule(worker.share, args=[task, name], timeout=self.timeout)
+            try:
+                yield share.result()
+            except FutureTimeout:
+                lost[name] = ("timeout", f"there is no result after {self.timeout:g} s")
+            except ProcessExpired as error:
+                lost[name] = ("crash", f"the process ended with {_ending(error)}")
+        if lost:
+            yield self.pool.schedule(worker.lost, args=[task, lost]).result()
 
 
 def _ending(error: ProcessExpired) -> str:
     code = error.exitcode
-    if code is not None and code < 0:
-        import signal  # noqa: PLC0415
-
-        return signal.Signals(-code).name
-    return f"exit code {code}"
+    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 
 
 def processors() -> int:

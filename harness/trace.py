@@ -102,10 +102,11 @@ def same_bits(one: Array, other: Array) -> bool:
     """Whether two arrays have the same type, shape and bits (nan payloads and zero signs too)."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    return np.array_equal(one.view(_bits(one)), other.view(_bits(other)))
+    if one.dtype.itemsize not in _WORDS:
+        return one.tobytes() == other.tobytes()
+    bits = np.dtype(f"u{one.dtype.itemsize}")
+    return np.array_equal(one.view(bits), other.view(bits))
 
 
-def _bits(array: Array) -> np.dtype[Any]:
-    if array.dtype.kind == "c":
-        return np.dtype((np.void, array.dtype.itemsize))
-    return np.dtype(f"u{array.dtype.itemsize}")
+_WORDS = (1, 2, 4, 8)
+"""Sizes, in bytes, that an unsigned integer can have."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +17,7 @@ from harness.compare.findings import Verdict
 from harness.environment import environment
 from harness.errors import InvalidInput
 from harness.report.collect import Collector, Origin
-from harness.targets import Target, resolve
+from harness.targets import Target, blinded, resolve
 from harness.versions import holds
 
 Task = tuple[Origin, Case]
@@ -83,26 +86,38 @@ class Worker:
     Raises
     ------
     InvalidInput
-        A target cannot be loaded, or the baseline cannot run here.
+        A target cannot be loaded, two have the same name, or the baseline cannot run here.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.baseline: Target = resolve(plan.baseline)
-        resolved = [resolve(spec) for spec in plan.targets]
+        if self.baseline.info.absent is not None:
+            raise InvalidInput(
+                f"--against {plan.baseline}: it cannot run here: {self.baseline.info.absent}"
+            )
+        resolved = [resolve(spec) for spec in dict.fromkeys(plan.targets)]
         self.targets = [target for target in resolved if target.info.absent is None]
         self.names = [target.info.name for target in resolved]
+        repeated = [name for name, count in Counter(self.names).items() if count > 1]
+        if repeated:
+            raise InvalidInput(f"two targets have the name {repeated[0]}; give them different ones")
         self.absent = {
             target.info.name: target.info.absent
             for target in resolved
             if target.info.absent is not None
         }
         self.environment = environment()
-        self.torch = self.baseline.info.versions["torch"]
+        self.torch: str = self.environment["torch"]
+        self.known = known.load()
 
     def batch(self) -> Batch:
         """Return an empty batch."""
-        return Batch(Collector(self.plan.full), known.load())
+        return Batch(Collector(self.plan.full), self.known.unmet())
+
+    def about(self) -> About:
+        """Return what the run's report says of this process."""
+        return About(self.baseline.info.name, self.names, self.absent, self.environment)
 
     def run(self, tasks: Sequence[Task]) -> Batch:
         """Execute and judge cases."""
@@ -113,28 +128,44 @@ class Worker:
 
     def judge(self, batch: Batch, origin: Origin, case: Case) -> list[Comparison]:
         """Execute and judge one case; return the comparison of each target."""
+        return self.share(batch, origin, case, [self.baseline.info.name, *self.names])
+
+    def share(
+        self, batch: Batch, origin: Origin, case: Case, names: Sequence[str]
+    ) -> list[Comparison]:
+        """Execute and judge one case by the baseline and those of the targets that are named.
+
+        The baseline's own comparison, which any other needs, is kept where it is named.
+        """
         if not holds(self.torch, case.since, case.before):
             batch.inapplicable.append(case.id)
+            batch.known.excuse(case.id)
             return []
-        trace = self.baseline.execute(case)
+        given, name = blinded(case), self.baseline.info.name
+        trace = self.baseline.execute(given)
         judge = Judge(case, trace, self.torch, self.baseline.info.declares, self.plan.accuracy)
-        name = self.baseline.info.name
-        own = judge.compare(name, trace, self.baseline.info.declares)
-        batch.known.apply(own)
-        batch.collector.add(origin, own, baseline=name not in self.names)
         comparisons = []
+        if name in names:
+            own = judge.compare(name, trace, self.baseline.info.declares)
+            self.keep(batch, origin, own)
+            comparisons += [own] if name in self.names else []
         for target in self.targets:
-            if target.info.name == name:
-                comparisons.append(own)
-                continue
-            comparison = judge.compare(
-                target.info.name, target.execute(case), target.info.declares
-            )
-            batch.known.apply(comparison)
-            batch.collector.add(origin, comparison)
-            comparisons.append(comparison)
-        batch.failures += [each for each in comparisons if each.verdict in FAILED]
+            if target.info.name in names and target.info.name != name:
+                found = target.execute(given)
+                comparison = judge.compare(target.info.name, found, target.info.declares)
+                self.keep(batch, origin, comparison)
+                comparisons.append(comparison)
         return comparisons
+
+    def keep(self, batch: Batch, origin: Origin, comparison: Comparison) -> None:
+        """Collect a comparison, known divergences taken note of."""
+        batch.known.apply(comparison)
+        name = self.baseline.info.name
+        quiet = comparison.target == name and name not in self.names
+        batch.collector.add(origin, comparison, baseline=quiet)
+        # What a case publishes and the baseline does not hold shows with each target too.
+        if comparison.verdict in FAILED and not (quiet and comparison.verdict == "diverge"):
+            batch.failures.append(comparison)
 
 
 @dataclass(frozen=True)
@@ -143,6 +174,8 @@ class About:
 
     Attributes
     ----------
+    baseline : str
+        The baseline's name.
     names : list of str
         Of the targets, those that are absent included.
     absent : dict of str to str
@@ -150,6 +183,7 @@ class About:
     environment : dict
     """
 
+    baseline: str
     names: list[str]
     absent: dict[str, str]
     environment: dict[str, Any]
@@ -159,7 +193,11 @@ _here: list[Worker | InvalidInput] = []
 
 
 def start(plan: Plan, folder: str) -> None:
-    """Make the worker of this process; modules of targets are found from `folder`."""
+    """Make the worker of this process; modules of targets are found from `folder`.
+
+    What a target prints goes to standard error: standard output is for results.
+    """
+    os.dup2(2, 1)
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
@@ -177,23 +215,50 @@ def _worker() -> Worker:
 
 def about() -> About:
     """Return what this process says of itself."""
+    return _worker().about()
+
+
+def judge(tasks: Sequence[Task], seconds: float) -> tuple[Batch, int]:
+    """Execute and judge cases in this process until the time is over.
+
+    Returns what was found, and how many of the cases were judged: at least one.
+    """
+    here, end = _worker(), time.monotonic() + seconds
+    batch, done = here.batch(), 0
+    for origin, case in tasks:
+        here.judge(batch, origin, case)
+        done += 1
+        if time.monotonic() >= end:
+            break
+    return batch, done
+
+
+def share(task: Task, name: str | None) -> Batch:
+    """Execute a case by one target and judge it; None stands for the baseline alone."""
     here = _worker()
-    return About(here.names, here.absent, here.environment)
+    batch = here.batch()
+    here.share(batch, *task, [name or here.baseline.info.name])
+    return batch
 
 
-def judge(tasks: Sequence[Task]) -> Batch:
-    """Execute and judge cases in this process."""
-    return _worker().run(tasks)
+def lost(task: Task, names: dict[str | None, tuple[Verdict, str]]) -> Batch:
+    """Return the batch of a case whose process some targets did not survive.
 
-
-def lost(task: Task, verdict: Verdict, reason: str) -> Batch:
-    """Return the batch of a case whose process did not survive it."""
+    Parameters
+    ----------
+    task : Task
+    names : dict
+        Verdict and reason of each of these targets; None stands for the baseline.
+    """
     here = _worker()
     origin, case = task
     batch = here.batch()
-    for target in here.targets:
-        comparison = Comparison(case.id, target.info.name, verdict, bitwise_equal=False)
-        comparison.reason = reason
-        batch.collector.add(origin, comparison)
-        batch.failures.append(comparison)
+    batch.known.excuse(case.id)
+    for name, (verdict, reason) in names.items():
+        target = name or here.baseline.info.name
+        here.keep(
+            batch,
+            origin,
+            Comparison(case.id, target, verdict, bitwise_equal=False, reason=reason),
+        )
     return batch

@@ -1,1 +1,1 @@
-
+"""What a case is, and how files of cases are read."""

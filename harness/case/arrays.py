@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
 from pydantic import (
@@ -47,7 +47,7 @@ Shape = tuple[int, ...]
 BUDGET = 2**27
 """Most elements of an array, and of all arrays of a case: 1 GiB in float64."""
 
-_CACHED = 2**16
+_CACHED = 2**12
 """Most elements of an array that is kept for the next case with the same recipe."""
 
 
@@ -98,8 +98,9 @@ class ArraySpec(BaseModel):
         """
         shape = shape if self.size is None else self.size
         dtype = self.dtype or dtype
-        if like is None and math.prod(shape) <= _CACHED:
-            return _kept(self, shape, dtype)
+        if like is None and math.prod(shape) <= _CACHED and not isinstance(self, Values):
+            # 0.0 and -0.0 are equal, and differ in their text.
+            return _kept(self, repr(self), shape, dtype)
         return self._drawn(shape, dtype, like)
 
     def array(self, shape: Shape = (), dtype: str = "float32", like: Array | None = None) -> Array:
@@ -138,8 +139,8 @@ class ArraySpec(BaseModel):
         raise NotImplementedError
 
 
-@lru_cache(maxsize=512)
-def _kept(spec: ArraySpec, shape: Shape, dtype: str) -> Array:
+@lru_cache(maxsize=4096)
+def _kept(spec: ArraySpec, _: str, shape: Shape, dtype: str) -> Array:
     return spec._drawn(shape, dtype, None)
 
 
@@ -167,7 +168,7 @@ class Values(ArraySpec):
 
     @cached_property
     def size(self) -> Shape:
-        """The shape that is spelled (an array without elements needs one), else that of the lists."""
+        """The shape that is spelled (lists without elements may need it), else theirs."""
         return shape_of(self.values) if self.shape is None else self.shape
 
     @model_validator(mode="after")
@@ -203,8 +204,8 @@ class _Filled(ArraySpec):
 
 def _spelled(fill: type[Recipe]) -> type[ArraySpec]:
     bases: Any = (_Filled, fill)
-    spelled: type[ArraySpec] = create_model(fill.__name__, __base__=bases, __doc__=fill.__doc__)
-    return spelled
+    spelled: Any = create_model(fill.__name__, __base__=bases, __doc__=fill.__doc__)
+    return cast("type[ArraySpec]", spelled)
 
 
 FILLED: dict[str, type[ArraySpec]] = {name: _spelled(fill) for name, fill in FILLS.items()}

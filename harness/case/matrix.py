@@ -2,93 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
-from allpairspy import AllPairs
-from pydantic import (
-    BeforeValidator,
-    Field,
-    StrictBool,
-    StrictInt,
-    StringConstraints,
-    TypeAdapter,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import model_validator
 
-from harness.case.arrays import ArraySpec, ArrayUnion, DTypeName, Layout, Shape, SpelledShape
-from harness.case.model import (
-    Case,
-    Eval,
-    Forward,
-    Id,
-    Model,
-    ModuleConfig,
-    Number,
-    State,
-    Train,
-    Version,
-)
+from harness.case.arrays import BUDGET, ArraySpec, Shape, elements, unarrangeable
+from harness.case.axes import Axes, labels
+from harness.case.base import Id, Model, Version, Word
+from harness.case.covering import Strength, combinations, excess
+from harness.case.fit import Misfit, order_of_versions, state_misfit
+from harness.case.frozen import refuse
+from harness.case.model import Case, Eval, Forward, ModuleConfig, State, Step, Train
 
-
-def _fill_by_name(value: object) -> object:
-    return {"fill": value} if isinstance(value, str) else value
-
-
-def _one(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-AxisFill = Annotated[ArrayUnion, BeforeValidator(_fill_by_name)]
-_NORMAL: ArraySpec = TypeAdapter(AxisFill).validate_python("normal")
-Sequence = Annotated[str, StringConstraints(pattern="^[TE]{1,64}$")]
-
-
-Seed = Annotated[StrictInt, Field(ge=0, lt=2**40)]
-T = TypeVar("T")
-Axis = Annotated[tuple[T, ...], BeforeValidator(_one), Field(min_length=1)]
-
-
-class Axes(Model):
-    """The values of each axis; an axis that is left out has its one default value."""
-
-    shape: Axis[SpelledShape]
-    """Shapes of the input, (N, C, H, W)."""
-    momentum: Axis[StrictBool | Number | None] = (0.1,)
-    """Weights of the new statistic; null for a cumulative average."""
-    affine: Axis[StrictBool] = (True,)
-    """Whether the module has weight and bias."""
-    bias: Axis[StrictBool] = (True,)
-    """Whether an affine module has a bias."""
-    track_running_stats: Axis[StrictBool] = (True,)
-    """Whether the module keeps running statistics."""
-    eps: Axis[Number] = (1e-5,)
-    """Added to the variance."""
-    num_features: Axis[StrictInt | None] = (None,)
-    """Channel count of the module; null for the shape's."""
-    sequence: Axis[Sequence] = ("TE",)
-    """T for a train step, E for an eval step, each on fresh data."""
-    fill: Axis[AxisFill]
-    """Fills of the input, by name or with their parameters."""
-    grad_output: Axis[AxisFill] = (_NORMAL,)
-    """Fills of the output's gradient, where there is one."""
-    grad: Axis[StrictBool] = (False,)
-    """Whether each step asks for the gradients."""
-    dtype: Axis[DTypeName] = ("float32",)
-    """Types of parameters and statistics, and of the input unless `input_dtype` says otherwise."""
-    input_dtype: Axis[DTypeName | None] = (None,)
-    """Types of the input; null for the module's."""
-    layout: Axis[Layout] = ("contiguous",)
-    """Layouts of the input."""
-    grad_layout: Axis[Layout] = ("contiguous",)
-    """Layouts of the output's gradient."""
-    state: Axis[State | None] = (None,)
-    """Fills of weight, bias and running statistics; null for uniform and normal values."""
-    seed: Axis[Seed] = (0,)
-    """Where the seeds of the fills start."""
+_ID = 300
 
 
 class Matrix(Model):
@@ -96,11 +24,11 @@ class Matrix(Model):
 
     id: Id
     """Name of the matrix; the ids of its cases start with it."""
-    why: Annotated[str, StringConstraints(min_length=1)]
+    why: Word
     """Which facts its cases show, and which mistakes they catch."""
     source: str | None = None
     """Where the facts are documented or were discussed."""
-    tags: tuple[str, ...] = ()
+    tags: tuple[Word, ...] = ()
     """Words to select its cases by."""
     since: Version | None = None
     """First version of torch that its cases hold for."""
@@ -108,95 +36,173 @@ class Matrix(Model):
     """First version of torch that its cases do not hold for any more."""
     matrix: Axes
     """The axes."""
-    strength: Literal["full", 2, 3] = "full"
+    strength: Strength = "full"
     """All combinations, or a covering array with every pair or every triple of values."""
 
     def cases(self) -> Iterator[Case]:
         """Yield the cases in a fixed order."""
-        axes = {name: getattr(self.matrix, name) for name in Axes.model_fields}
-        varied = [name for name, values in axes.items() if len(values) > 1]
-        labels = {name: _labels(name, axes[name]) for name in varied}
-        for chosen in _combinations([len(values) for values in axes.values()], self.strength):
-            at = dict(zip(axes, chosen, strict=True))
-            spelled = ",".join(f"{name}={labels[name][at[name]]}" for name in varied)
-            values = {name: axes[name][index] for name, index in at.items()}
-            yield self._case(f"{self.id}/{spelled}" if varied else f"{self.id}/only", values)
+        common = {name: getattr(self, name) for name in self.model_fields_set & _COMMON}
+        make = _Maker(self.matrix)
+        for name, chosen in self._combinations():
+            # Every part is validated, and so is their fit: for all combinations, by the matrix.
+            yield Case.model_construct(id=name, **common, **make.parts(chosen))
 
-    def _case(self, name: str, at: dict[str, Any]) -> Case:
-        shape: Shape = at["shape"]
-        channels = shape[1] if len(shape) > 1 else 1
-        module = ModuleConfig(
-            num_features=channels if at["num_features"] is None else at["num_features"],
-            **{key: at[key] for key in _ARGUMENTS if key != "bias" or not at["bias"]},
-        )
-        steps = []
-        for number, mode in enumerate(at["sequence"]):
-            seed = 100 * at["seed"] + number
-            given = _placed(at["fill"], shape, at["input_dtype"], at["layout"], seed)
-            gradient = None
-            if at["grad"]:
-                gradient = _placed(
-                    at["grad_output"], None, at["input_dtype"], at["grad_layout"], seed + 50
-                )
-            forward = Forward(input=given, grad_output=gradient)
-            steps.append(Train(train=forward) if mode == "T" else Eval(eval=forward))
-        return Case(
-            id=name,
-            why=self.why,
-            source=self.source,
-            tags=self.tags,
-            since=self.since,
-            before=self.before,
-            module=module,
-            state=_present(at["state"] or _state(at["seed"]), module),
-            steps=tuple(steps),
-        )
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of the cases, without making them."""
+        return (name for name, _ in self._combinations())
+
+    def _combinations(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """Yield ids, and which value of each axis is chosen."""
+        axes = self.matrix.values()
+        spelled = {name: labels(name, values) for name, values in axes.items() if len(values) > 1}
+        for indices in combinations([len(values) for values in axes.values()], self.strength):
+            chosen = dict(zip(axes, indices, strict=True))
+            words = ",".join(f"{name}={word[chosen[name]]}" for name, word in spelled.items())
+            yield f"{self.id}/{words or 'only'}", chosen
 
     @model_validator(mode="after")
-    def _values_of_an_axis_differ(self) -> Matrix:
-        for name in Axes.model_fields:
-            labels = _labels(name, getattr(self.matrix, name))
-            for label in labels:
-                if labels.count(label) > 1:
-                    raise PydanticCustomError(
-                        "axis",
-                        "the axis {name} has the value {label} twice",
-                        {"name": name, "label": label},
-                    )
+    def _every_combination_is_a_case(self) -> Matrix:
+        refuse(order_of_versions(self.since, self.before))
+        refuse((("matrix", *loc), message) for loc, message in _misfits(self.matrix))
+        sizes = [len(values) for values in self.matrix.values().values()]
+        if message := excess(sizes, self.strength):
+            refuse([(("matrix",), message)])
+        longest = sum(
+            len(name) + 2 + max(map(len, labels(name, values)))
+            for name, values in self.matrix.values().items()
+            if len(values) > 1
+        )
+        if len(self.id) + longest > _ID:
+            message = f"ids of more than {_ID} characters; shorten the id or the values' parameters"
+            refuse([(("id",), message)])
         return self
 
 
-_ARGUMENTS = ("eps", "momentum", "affine", "track_running_stats", "bias", "dtype")
+_COMMON = frozenset(("why", "source", "tags", "since", "before"))
 
 
-def _combinations(sizes: list[int], strength: Literal["full", 2, 3]) -> Iterator[tuple[int, ...]]:
-    if strength == "full":
-        yield from itertools.product(*map(range, sizes))
-        return
-    # The library wants no axis of one value, and at least as many axes as the strength.
-    varied = [index for index, size in enumerate(sizes) if size > 1]
-    if len(varied) <= strength:
-        yield from itertools.product(*map(range, sizes))
-        return
-    for row in AllPairs([list(range(sizes[index])) for index in varied], n=strength):
-        chosen = dict(zip(varied, row, strict=True))
-        yield tuple(chosen.get(index, 0) for index in range(len(sizes)))
+def _misfits(axes: Axes) -> Iterator[Misfit]:
+    """Yield what makes some combination no case; each pair of values occurs in one."""
+    for name, values in axes.values().items():
+        yield from _repeated(name, values)
+    for index, shape in enumerate(axes.shape):
+        yield from _shape_misfits(axes, index, shape)
+        for channels in axes.num_features:
+            yield from _states(axes, _channels(shape, channels))
+    for index, channels in enumerate(axes.num_features):
+        if channels is not None and channels > BUDGET:
+            yield ("num_features", index), f"expected at most {BUDGET}, found {channels}"
 
 
-@lru_cache(maxsize=4096)
-def _placed(
-    fill: ArraySpec, shape: Shape | None, dtype: str | None, layout: Layout, seed: int
-) -> ArraySpec:
-    changes: dict[str, Any] = {"shape": shape, "dtype": dtype, "layout": layout}
+def _shape_misfits(axes: Axes, index: int, shape: Shape) -> Iterator[Misfit]:
+    gradients = any(axes.grad)
+    if elements(shape) * max(map(len, axes.sequence)) * (1 + gradients) > BUDGET:
+        message = f"the steps of a case of this shape are over the budget of {BUDGET} elements"
+        yield ("shape", index), message
+    for name in ("layout", "grad_layout") if gradients else ("layout",):
+        for number, layout in enumerate(getattr(axes, name)):
+            if misfit := unarrangeable(layout, shape):
+                yield (name, number), misfit
+    for name in ("fill", "grad_output") if gradients else ("fill",):
+        like = shape if name == "grad_output" else None
+        for number, fill in enumerate(getattr(axes, name)):
+            if misfit := fill.misfit(shape, like):
+                yield (name, number), misfit
+
+
+def _states(axes: Axes, channels: int) -> Iterator[Misfit]:
+    for number, state in enumerate(axes.state):
+        for name in sorted(state.model_fields_set if state else ()):
+            spec = getattr(state, name)
+            if isinstance(spec, ArraySpec) and (misfit := state_misfit(spec, max(channels, 0))):
+                yield ("state", number, name), misfit
+
+
+def _repeated(name: str, values: tuple[Any, ...]) -> Iterator[Misfit]:
+    seen: set[str] = set()
+    for index, (value, word) in enumerate(zip(values, labels(name, values), strict=True)):
+        # The one shows defaults, the other differs for values that ids cannot tell apart.
+        if not seen.isdisjoint((repr(value), f"label {word}")):
+            yield (name, index), f"the axis {name} has this value twice"
+        seen.update((repr(value), f"label {word}"))
+
+
+def _channels(shape: Shape, num_features: int | None) -> int:
+    if num_features is not None:
+        return num_features
+    return shape[1] if len(shape) > 1 else 1
+
+
+class _Maker:
+    """Makes the parts of cases from indices into axes, each part once."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes.values()
+        # Keys are indices: as values, 0.0 and -0.0, or 1 and true, would be one key.
+        self._module = lru_cache(maxsize=4096)(self._make_module)
+        self._steps = lru_cache(maxsize=4096)(self._make_steps)
+        self._state = lru_cache(maxsize=4096)(self._make_state)
+
+    def parts(self, chosen: dict[str, int]) -> dict[str, Any]:
+        """Return module, state and steps."""
+        module = self._module(*[chosen[name] for name in _MODULE])
+        return {
+            "module": module,
+            "state": self._state(chosen["state"], chosen["seed"], module.present),
+            "steps": self._steps(*[chosen[name] for name in _STEPS]),
+        }
+
+    def _at(self, names: tuple[str, ...], indices: tuple[int, ...]) -> dict[str, Any]:
+        return {name: self.axes[name][index] for name, index in zip(names, indices, strict=True)}
+
+    def _make_module(self, *indices: int) -> ModuleConfig:
+        at = self._at(_MODULE, indices)
+        channels = _channels(at.pop("shape"), at.pop("num_features"))
+        if at["bias"]:
+            del at["bias"]  # older versions of torch do not know it
+        return ModuleConfig(num_features=channels, **at)
+
+    def _make_steps(self, *indices: int) -> tuple[Step, ...]:
+        at = self._at(_STEPS, indices)
+        steps: list[Step] = []
+        for seed, mode in enumerate(at["sequence"], 100 * at["seed"]):
+            given = {"shape": at["shape"], "dtype": at["input_dtype"], "layout": at["layout"]}
+            parts = {"input": _placed(at["fill"], seed, given)}
+            if at["grad"]:
+                given = {"dtype": at["input_dtype"], "layout": at["grad_layout"]}
+                parts["grad_output"] = _placed(at["grad_output"], seed + _GRADIENT, given)
+            forward = Forward(**parts)
+            steps.append(Train(train=forward) if mode == "T" else Eval(eval=forward))
+        return tuple(steps)
+
+    def _make_state(self, index: int, seed: int, present: frozenset[str]) -> State:
+        state = self.axes["state"][index] or _state(self.axes["seed"][seed])
+        kept = state.model_fields_set & present
+        return State.model_construct(**{name: getattr(state, name) for name in kept})
+
+
+_MODULE = (
+    *("shape", "num_features", "eps", "momentum"),
+    *("affine", "track_running_stats", "bias", "dtype"),
+)
+_STEPS = (
+    *("shape", "sequence", "fill", "input_dtype", "layout"),
+    *("grad", "grad_output", "grad_layout", "seed"),
+)
+_GRADIENT, _INITIAL = 50, 90
+"""What is added to the seed of a sequence for output gradients, and for the state."""
+
+
+def _placed(fill: ArraySpec, seed: int, given: dict[str, Any]) -> ArraySpec:
+    changes = {name: value for name, value in given.items() if value is not None}
     if "seed" in type(fill).model_fields:
         changes["seed"] = seed
     return fill.model_copy(update=changes)
 
 
-@lru_cache(maxsize=64)
 def _state(seed: int) -> State:
     """Return values that hide no mistake: weight 1, bias 0, mean 0 and variance 1 would."""
-    start = 100 * seed + 90
+    start = 100 * seed + _INITIAL
     return State.model_validate(
         {
             "weight": {"fill": "uniform", "low": 0.5, "high": 2, "seed": start},
@@ -205,31 +211,3 @@ def _state(seed: int) -> State:
             "running_var": {"fill": "uniform", "low": 0.5, "high": 2, "seed": start + 3},
         }
     )
-
-
-def _present(state: State, module: ModuleConfig) -> State:
-    kept = state.model_fields_set & module.present
-    return State(**{name: getattr(state, name) for name in kept})
-
-
-def _labels(name: str, values: tuple[Any, ...]) -> list[str]:
-    if name == "state":
-        return [str(index) for index in range(len(values))]
-    return [_label(value) for value in values]
-
-
-def _label(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, tuple):
-        return "x".join(map(str, value)) or "scalar"
-    if isinstance(value, ArraySpec):
-        changed = {
-            key: item
-            for key, item in value.model_dump(exclude_unset=True).items()
-            if key not in ("fill", "values")
-        }
-        name = getattr(value, "fill", "values")
-        inner = ",".join(f"{key}={_label(item)}" for key, item in changed.items())
-        return f"{name}({inner})" if inner else name
-    return str(value)

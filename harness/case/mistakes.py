@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.case.document import Document, Path, Place
+from harness.case.compose import Place
+from harness.case.described import Described
+from harness.case.document import Document, Path
+from harness.case.frozen import shown
 
-_EXPECTED = {
-    "int_type": "an integer",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "string_type": "a word",
-    "none_required": "null",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "mapping_type": "a mapping",
+_BOUNDS = {
+    "greater_than_equal": "expected at least {ge}",
+    "greater_than": "expected more than {gt}",
+    "less_than_equal": "expected at most {le}",
+    "less_than": "expected less than {lt}",
+    "too_short": "expected a list of at least {min_length}",
+    "too_long": "expected a list of at most {max_length}",
+    "string_too_short": "expected a text of at least {min_length} characters",
+    "string_too_long": "expected a text of at most {max_length} characters",
+    "finite_number": "expected a finite number",
 }
+_LISTED = 16  # more keys than this say nothing to a reader
 
 
 def located(
@@ -39,143 +41,115 @@ def located(
         Where the value comes from.
     root : path
     adapter : pydantic.TypeAdapter
-        What validated; its JSON Schema knows which keys are allowed where.
+        What validated; its JSON Schema knows what is allowed where.
     """
     found: dict[Path, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        path = _path(document, root, detail)
-        found.setdefault(path, []).append(detail)
+        loc = (*detail["loc"], *detail.get("ctx", {}).get("path", ()))
+        found.setdefault(_path(document, root, loc), []).append(detail)
     for path, details in found.items():
-        place = document.keys.get(path) if _is_key(details[0]) else document.places.get(path)
-        yield place or document.places[root], _message(document, root, path, details, adapter)
+        here = _Mistake(document, root, path, Described.by(adapter))
+        unknown = details[0]["type"] == "extra_forbidden"
+        yield (document.keys if unknown else document.places)[path], here.message(details)
 
 
-def _is_key(detail: ErrorDetails) -> bool:
-    return detail["type"] == "extra_forbidden"
-
-
-def _path(document: Document, root: Path, detail: ErrorDetails) -> Path:
+def _path(document: Document, path: Path, loc: Path) -> Path:
     """Return the longest path of the document along the error's location.
 
-    The location also names the union members that were tried; the document does not know these.
+    The location also names the union members that were tried, which the document does not know.
     """
-    path = root
-    for part in detail["loc"]:
+    best = path
+    for index, part in enumerate(loc):
         if (*path, part) in document.places:
-            path = (*path, part)
-    return path
+            found = _path(document, (*path, part), loc[index + 1 :])
+            best = found if len(found) >= len(best) else best
+    return best
 
 
-def _message(
-    document: Document,
-    root: Path,
-    path: Path,
-    details: list[ErrorDetails],
-    adapter: TypeAdapter[Any],
-) -> str:
-    first = details[0]
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        word = str(path[-1])
-        return f"unknown key '{word}'{_nearest(word, _keys(document, root, path[:-1], adapter))}"
-    if kind == "missing":
-        missing = [f"'{detail['loc'][-1]}'" for detail in details if detail["type"] == "missing"]
-        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
-    if kind == "step":
-        given = [key for key in first["input"]] if isinstance(first["input"], dict) else []
-        return first["msg"] + (_nearest(str(given[0]), _STEPS) if given else "")
-    if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return _wrong_fill(first)
-    words = [_EXPECTED[detail["type"]] for detail in details if detail["type"] in _EXPECTED]
-    if words and len(words) == len(details):
-        expected = " or ".join(dict.fromkeys(words))
-        return f"expected {expected}, found {_shown(first['input'])}"
-    if kind in ("literal_error", "enum"):
-        allowed = [
-            word.strip("'") for word in first["ctx"]["expected"].replace(" or ", ", ").split(", ")
-        ]
-        return f"{_shown(first['input'])} is not one of {', '.join(allowed)}" + _nearest(
-            str(first["input"]), allowed
-        )
-    return first["msg"][:1].lower() + first["msg"][1:]
+class _Mistake:
+    """What is wrong with the value at a path of a document."""
+
+    def __init__(self, document: Document, root: Path, path: Path, schema: Described) -> None:
+        self.schema = schema
+        self.path = path[len(root) :]
+        self.item: Any = document.data
+        for part in root:
+            self.item = self.item[part]
+        self.value = self.item
+        for part in self.path:
+            self.value = self.value[part]
+
+    def message(self, details: list[ErrorDetails]) -> str:  # noqa: PLR0911  # one for each kind
+        first = details[0]
+        kind = first["type"]
+        if kind == "extra_forbidden":
+            return self._unknown_key()
+        if kind == "missing":
+            missing = [f"'{detail['loc'][-1]}'" for detail in details]
+            return f"{_and(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        if kind in ("union_tag_invalid", "union_tag_not_found"):
+            return self._wrong_array(first)
+        if kind == "step":
+            given = [str(key) for key in self.value] if isinstance(self.value, dict) else []
+            return first["msg"] + (_nearest(given[0], _STEPS) if given else self._found())
+        if kind == "literal_error":
+            return self._not_a_choice(first["ctx"]["expected"])
+        if kind in _BOUNDS:
+            bounds = {key: shown(bound) for key, bound in first["ctx"].items()}
+            found = f", found {bounds['actual_length']}" if "actual_length" in bounds else None
+            return _BOUNDS[kind].format(**bounds) + (found or self._found())
+        if kind == "value_error":
+            return str(first["ctx"]["error"])
+        if kind in _TYPES:
+            return f"expected {self.schema.kinds(self.item, self.path)}{self._found()}"
+        return first["msg"]
+
+    def _found(self) -> str:
+        return f", found {shown(self.value)}"
+
+    def _unknown_key(self) -> str:
+        word, mapping = str(self.path[-1]), self.path[:-1]
+        if word in _STEPS and len(mapping) == _STEP_DEPTH and mapping[0] == "steps":
+            return f"'{word}' in a step of another kind; begin a step of its own with '-'"
+        allowed = self.schema.keys(self.item, mapping)
+        near = _nearest(word, allowed)
+        if not near and len(allowed) <= _LISTED:
+            near = f"; the keys here are {', '.join(allowed)}"
+        return f"unknown key {shown(word)}{near}"
+
+    def _wrong_array(self, detail: ErrorDetails) -> str:
+        given = detail["input"]
+        if not isinstance(given, dict):
+            return f"expected an array ('values', or 'shape' and 'fill'){self._found()}"
+        if "fill" in given:
+            fills = _words(detail["ctx"]["expected_tags"])
+            fills.remove("values")
+            return f"unknown fill {shown(given['fill'])}{_nearest(str(given['fill']), fills)}"
+        for key in given:
+            if near := difflib.get_close_matches(key, ("fill", "values"), n=1):
+                return f"an array needs 'values' or a 'fill'; is '{key}' to be '{near[0]}'?"
+        return "an array needs 'values' or a 'fill'"
+
+    def _not_a_choice(self, expected: str) -> str:
+        allowed = _words(expected.replace(" or ", ", "))
+        near = _nearest(str(self.value), allowed)
+        return f"{shown(self.value)} is not one of {', '.join(allowed)}{near}"
 
 
 _STEPS = ("train", "eval", "set", "call", "cast", "save", "load")
+_STEP_DEPTH = 2
+_NAMES = ("int", "float", "bool", "string", "list", "tuple", "dict", "mapping", "model")
+_TYPES = frozenset(f"{name}_type" for name in (*_NAMES, "model_attributes"))
 
 
-def _wrong_fill(detail: ErrorDetails) -> str:
-    given = detail["input"]
-    if not isinstance(given, dict):
-        return f"expected an array (values, or shape and fill), found {_shown(given)}"
-    if "fill" not in given:
-        return "an array needs 'values', or 'shape' and 'fill'"
-    fills = [word.strip("'") for word in detail["ctx"]["expected_tags"].split(", ")]
-    fills.remove("values")
-    return f"unknown fill {_shown(given['fill'])}{_nearest(str(given['fill']), fills)}"
+def _words(quoted: str) -> list[str]:
+    return [word.strip("'") for word in quoted.split(", ")]
 
 
-def _nearest(word: str, allowed: Iterator[str] | tuple[str, ...] | list[str]) -> str:
-    near = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
+def _and(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _nearest(word: str, allowed: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.5)
     return f"; did you mean '{near[0]}'?" if near else ""
-
-
-def _shown(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else str(value)
-    if value is None or isinstance(value, bool):
-        text = {None: "null", True: "true", False: "false"}[value]
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _keys(document: Document, root: Path, path: Path, adapter: TypeAdapter[Any]) -> list[str]:
-    """Return the keys that the schema allows in the mapping at `path`."""
-    schema = adapter.json_schema()
-    candidates = [schema]
-    value = document.data
-    for part in root:
-        value = value[part]
-    for part in path[len(root) :]:
-        candidates = [
-            below
-            for candidate in _alternatives(schema, candidates, value)
-            for below in _below(candidate, part)
-        ]
-        value = value[part]
-    objects = _alternatives(schema, candidates, value)
-    return sorted({key for item in objects for key in item.get("properties", {})})
-
-
-def _below(candidate: dict[str, Any], part: str | int) -> Iterator[dict[str, Any]]:
-    if isinstance(part, int):
-        if isinstance(candidate.get("items"), dict):
-            yield candidate["items"]
-    elif part in candidate.get("properties", {}):
-        yield candidate["properties"][part]
-    elif isinstance(candidate.get("additionalProperties"), dict):
-        yield candidate["additionalProperties"]
-
-
-def _alternatives(
-    schema: dict[str, Any], candidates: list[dict[str, Any]], value: Any
-) -> list[dict[str, Any]]:
-    """Resolve references and unions, keeping those members whose fixed words the value has."""
-    resolved = []
-    for candidate in candidates:
-        if "$ref" in candidate:
-            target = schema["$defs"][candidate["$ref"].rpartition("/")[2]]
-            resolved += _alternatives(schema, [target], value)
-        elif members := candidate.get("anyOf") or candidate.get("oneOf"):
-            resolved += _alternatives(schema, members, value)
-        elif _admits(candidate, value):
-            resolved.append(candidate)
-    return resolved
-
-
-def _admits(candidate: dict[str, Any], value: Any) -> bool:
-    if not isinstance(value, dict):
-        return True
-    fixed = {
-        key: item["const"]
-        for key, item in candidate.get("properties", {}).items()
-        if "const" in item
-    }
-    return all(value.get(key) == word for key, word in fixed.items())

@@ -13,13 +13,28 @@ from harness.case.base import Id, Model, Number, Raises, Version, Word
 from harness.case.expect import Expectation
 from harness.case.fit import misfits
 from harness.case.frozen import refuse
-from harness.case.steps import (...)
+from harness.case.steps import (
+    STEPS,
+    Call,
+    Cast,
+    Eval,
+    Forward,
+    Load,
+    LoadStep,
+    Parameter,
+    Save,
+    Set,
+    Settings,
+    StateValue,
+    Step,
+    Train,
+)
 
 
 class ModuleConfig(Model):
-    """Constructor arguments of ``torch.nn.BatchNorm2d``, verbatim; what is left out, is left out."""
+    """Constructor arguments of ``torch.nn.BatchNorm2d``; those left out are not passed."""
 
-    num_features: StrictInt
+    num_features: Annotated[StrictInt, Field(le=BUDGET)]
     """Number of channels C."""
     eps: StrictBool | Number = 1e-5
     """Added to the variance."""
@@ -71,11 +86,11 @@ class Case(Model):
 
     id: Id
     """Name of the case, unique over the suite."""
-    why: Annotated[str, StringConstraints(min_length=1)]
+    why: Word
     """Which fact the case shows, and which mistake it catches."""
     source: str | None = None
     """Where the fact is documented or was discussed."""
-    tags: tuple[str, ...] = ()
+    tags: tuple[Word, ...] = ()
     """Words to select cases by."""
     since: Version | None = None
     """First version of torch that the case holds for."""
@@ -109,28 +124,30 @@ class Case(Model):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Case:
-        for name in sorted(self.state.model_fields_set - self.module.present):
-            raise PydanticCustomError(
-                "state",
-                "state.{name}: the module has no {name} with these constructor arguments; "
-                "attach one with a set step",
-                {"name": name},
-            )
-        for number, expectation in enumerate(self.expect, 1):
-            if expectation.after > len(self.steps):
-                raise PydanticCustomError(
-                    "after",
-                    "expectation {number} is after step {after}, but there are {steps} steps",
-                    {"number": number, "after": expectation.after, "steps": len(self.steps)},
-                )
-        saved: set[str] = set()
-        for number, step in enumerate(self.steps, 1):
-            if isinstance(step, Save):
-                saved.add(step.save)
-            if isinstance(step, LoadStep) and step.load.source not in saved:
-                raise PydanticCustomError(
-                    "load",
-                    "step {number} loads '{name}', which no earlier step saves",
-                    {"number": number, "name": step.load.source},
-                )
+        refuse(misfits(self))
         return self
+
+
+__all__ = [
+    "STEPS",
+    "Call",
+    "Case",
+    "Cast",
+    "Eval",
+    "Expectation",
+    "Forward",
+    "Load",
+    "LoadStep",
+    "Model",
+    "ModuleConfig",
+    "Number",
+    "Parameter",
+    "Raises",
+    "Save",
+    "Set",
+    "Settings",
+    "State",
+    "Step",
+    "Train",
+    "Version",
+]

@@ -16,19 +16,26 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from harness.case.arrays import NUMBERS, ArrayUnion, DTypeName
+from harness.case.arrays import NUMBERS, ArraySpec, ArrayUnion, DTypeName
 from harness.case.base import Model, Number, Raises, Word
 from harness.case.frozen import FrozenDict, refuse
 
 
 def _array_from_list(value: object) -> object:
-    return {"values": value} if isinstance(value, list | int | float) else value
+    return {"values": value} if isinstance(value, list | tuple | int | float) else value
 
 
-StateValue = Annotated[ArrayUnion, BeforeValidator(_array_from_list)]
-"""A list of numbers, or an input recipe whose shape is the channel count unless given."""
+_Numbers = Annotated[Any, WithJsonSchema(NUMBERS)]
+_List = Annotated[Any, WithJsonSchema({"type": "array", "items": NUMBERS})]
+
+StateValue = Annotated[
+    ArrayUnion, BeforeValidator(_array_from_list, json_schema_input_type=ArrayUnion | _Numbers)
+]
+"""Numbers, or an input recipe whose shape is the channel count unless given."""
+_StateList = Annotated[
+    ArrayUnion, BeforeValidator(_array_from_list, json_schema_input_type=ArrayUnion | _List)
+]
 
 
 class Forward(Model):
@@ -44,9 +51,15 @@ class Forward(Model):
     """The error that the step must raise."""
 
     @model_validator(mode="after")
-    def _input_has_a_shape(self) -> Forward:
-        if self.input.size is None:
-            raise PydanticCustomError("shape", "input needs a shape")
+    def _arrays_can_be_drawn(self) -> Forward:
+        shape = self.input.size
+        if shape is None:
+            refuse([(("input",), "an input needs a shape")])
+            return self
+        misfits = {"input": self.input.misfit(shape)}
+        if self.grad_output is not None:
+            misfits["grad_output"] = self.grad_output.misfit(shape, like=shape)
+        refuse(((name,), misfit) for name, misfit in misfits.items() if misfit)
         return self
 
 
@@ -60,12 +73,14 @@ class Parameter(Model):
 def _setting(value: object) -> str:
     if isinstance(value, dict):
         return "parameter" if "parameter" in value else "array"
-    return "array" if isinstance(value, list) else "scalar"
+    if isinstance(value, Parameter):
+        return "parameter"
+    return "array" if isinstance(value, list | tuple | ArraySpec) else "scalar"
 
 
 Setting = Annotated[
     Annotated[Parameter, Tag("parameter")]
-    | Annotated[StateValue, Tag("array")]
+    | Annotated[_StateList, Tag("array")]
     | Annotated[StrictBool | Number | None, Tag("scalar")],
     Discriminator(_setting),
 ]
@@ -107,11 +122,13 @@ class Settings(Model):
 class Load(Model):
     """A state_dict that is loaded."""
 
-    source: Annotated[str, Field(alias="from")]
+    source: Annotated[Word, Field(alias="from")]
     """Name under which an earlier step saved it."""
     drop: tuple[str, ...] = ()
     """Keys to remove from it first."""
-    add: Mapping[str, StateValue] = {}
+    add: Annotated[dict[str, StateValue], AfterValidator(FrozenDict)] = Field(
+        default_factory=FrozenDict
+    )
     """Keys to add to it, or to replace."""
     strict: StrictBool = True
     """Whether missing and unexpected keys are errors."""
@@ -205,7 +222,7 @@ class Cast(_Step):
 class Save(_Step):
     """A copy of the state_dict, kept under a name."""
 
-    save: str
+    save: Word
     """The name."""
 
 

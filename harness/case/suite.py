@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
-from harness.case.document import Document, Place, read
+from harness.case.compose import Place
+from harness.case.document import Document, scan
 from harness.case.matrix import Matrix
 from harness.case.mistakes import located
 from harness.case.model import Case
@@ -59,6 +60,10 @@ class Entry:
         else:
             yield self.item
 
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of `cases`, without making matrix cases."""
+        return self.item.ids() if isinstance(self.item, Matrix) else iter((self.item.id,))
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -81,6 +86,13 @@ class Selection:
     sample: int | None = None
     shard: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        if self.sample is not None and self.sample < 0:
+            raise InvalidInput(f"a sample of {self.sample} cases; choose 0 or more")
+        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
+            part, parts = self.shard
+            raise InvalidInput(f"shard {part}/{parts}: choose I/N with I from 1 to N")
+
 
 @dataclass(frozen=True)
 class Suite:
@@ -91,7 +103,7 @@ class Suite:
     entries : tuple of Entry
         In order of file and line.
     globs : dict of str to tuple of str
-        For a file that was selected by ``file.yaml::glob``, the globs of ids.
+        For each file, the globs of ids that are wanted; all without an entry.
     """
 
     entries: tuple[Entry, ...]
@@ -106,13 +118,12 @@ class Suite:
         """Yield the selected cases with the entries that they come from."""
         keep = self._keeper()
         for entry in self.entries:
-            globs = self.globs.get(entry.file)
+            globs = self.globs.get(entry.file, ("*",))
             for case in entry.cases():
-                chosen = globs is None or any(fnmatch.fnmatchcase(case.id, glob) for glob in globs)
-                if chosen and keep(case):
+                if keep(case) and any(fnmatch.fnmatchcase(case.id, glob) for glob in globs):
                     yield entry, case
 
-    def _keeper(self) -> Any:
+    def _keeper(self) -> Callable[[Case], bool]:
         wanted = self.selection
         words = _expression(wanted.expression)
         limit = None if wanted.sample is None else self._limit(wanted.sample)
@@ -120,7 +131,7 @@ class Suite:
         def keep(case: Case) -> bool:
             if wanted.tags and not set(wanted.tags) & set(case.tags):
                 return False
-            if words is not None and not words.evaluate(lambda word, **_: word in case.id):
+            if words is not None and not words(case.id):
                 return False
             if wanted.shard is not None and _hash(case.id) % wanted.shard[1] != wanted.shard[0] - 1:
                 return False
@@ -135,7 +146,7 @@ class Suite:
         """
         chosen = replace(self.selection, sample=None, shard=None)
         hashes = (_hash(f"sample {case.id}") for _, case in self.select(chosen).cases())
-        return max(heapq.nsmallest(sample, hashes), default=0)
+        return max(heapq.nsmallest(sample, hashes), default=-1)
 
 
 @cache
@@ -168,12 +179,13 @@ def schema() -> dict[str, Any]:
 
 def entries_of(document: Document) -> tuple[list[Entry], list[tuple[Place, str]]]:
     """Return the entries of a document, and every mistake with its place."""
+    mistakes = list(document.mistakes)
     if document.data is None:
-        return [], []
+        return [], mistakes
     if not isinstance(document.data, list):
-        return [], [((1, 1), "a case file is a list of cases: start each with '- id:'")]
+        start = document.places[()]
+        return [], [*mistakes, (start, "a case file is a list of cases; begin each with '- id:'")]
     entries: list[Entry] = []
-    mistakes: list[tuple[Place, str]] = []
     for index, raw in enumerate(document.data):
         try:
             item = _adapter().validate_python(raw)
@@ -199,49 +211,61 @@ def load(selectors: Sequence[str | Path] = ()) -> Suite:
     InvalidCases
         All mistakes of all files.
     """
-    globs: dict[str, tuple[str, ...]] = {}
-    whole: set[str] = set()
+    globs: dict[str, set[str]] = {}
     paths: dict[str, Path] = {}
+    wanted: list[tuple[str, str, set[str]]] = []
     for selector in selectors or [shipped()]:
         name, separator, glob = str(selector).partition("::")
-        for path in _files(Path(name)):
-            shown = shown_name(path)
-            paths[shown] = path
-            if separator:
-                globs[shown] = (*globs.get(shown, ()), glob)
-            else:
-                whole.add(shown)
-    entries: list[Entry] = []
-    mistakes: list[str] = []
-    for shown, path in sorted(paths.items()):
-        try:
-            document = read(path, shown)
-        except InvalidCases as error:
-            mistakes += error.mistakes
-            continue
-        found, wrong = entries_of(document)
-        entries += found
-        mistakes += [document.located(place, message) for place, message in sorted(wrong)]
-    mistakes += _repeated(entries)
-    if mistakes:
-        raise InvalidCases(mistakes)
-    suite = Suite(tuple(entries), {name: each for name, each in globs.items() if name not in whole})
-    for shown, patterns in suite.globs.items():
-        ids = [case.id for entry in entries if entry.file == shown for case in entry.cases()]
-        for pattern in patterns:
-            if not fnmatch.filter(ids, pattern):
-                raise InvalidInput(f"{shown}::{pattern}: no case has such an id")
+        glob = glob if separator else "*"
+        found = {shown_name(path): path for path in _files(name)}
+        paths.update(found)
+        wanted.append((str(selector), glob, set(found)))
+        for shown in found:
+            globs.setdefault(shown, set()).add(glob)
+    suite = Suite(_entries(paths), {name: tuple(sorted(each)) for name, each in globs.items()})
+    for selector, glob, files in wanted:
+        if glob != "*" and not _matches(glob, [e for e in suite.entries if e.file in files]):
+            raise InvalidInput(f"{selector}: no case has an id that matches '{glob}'")
     return suite
 
 
-def _files(path: Path) -> Iterable[Path]:
+def _entries(paths: dict[str, Path]) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    mistakes: list[tuple[str, Place, str]] = []
+    for shown, path in paths.items():
+        try:
+            found, wrong = entries_of(scan(path, shown))
+        except InvalidCases as error:
+            mistakes += [(shown, (0, 0), message) for message in error.mistakes]
+            continue
+        entries += found
+        mistakes += [(shown, at, f"{shown}:{at[0]}:{at[1]}: {said}") for at, said in wrong]
+    entries.sort(key=lambda entry: (entry.file, entry.line))
+    mistakes += _repeated(entries)
+    if mistakes:
+        raise InvalidCases([message for _, _, message in sorted(mistakes)])
+    return tuple(entries)
+
+
+def _matches(glob: str, entries: list[Entry]) -> bool:
+    return any(fnmatch.fnmatchcase(case_id, glob) for entry in entries for case_id in entry.ids())
+
+
+def _files(name: str) -> Iterable[Path]:
+    path = Path(name)
+    if not name:
+        raise InvalidInput("an empty path; name a case file or a folder")
     if path.is_dir():
-        found = sorted(each for each in path.rglob("*.yaml") if each.name != KNOWN)
+        found = sorted(
+            each for each in path.rglob("*.yaml") if each.name != KNOWN and each.is_file()
+        )
         if not found:
             raise InvalidInput(f"{path}: the folder has no case files (*.yaml)")
         return found
     if not path.exists():
         raise InvalidInput(f"{path}: no such file or folder")
+    if path.name == KNOWN:
+        raise InvalidInput(f"{path}: holds known divergences, no cases")
     return [path]
 
 
@@ -255,26 +279,41 @@ def shown_name(path: Path) -> str:
     return path.as_posix()
 
 
-def _repeated(entries: list[Entry]) -> Iterator[str]:
+def _repeated(entries: list[Entry]) -> Iterator[tuple[str, Place, str]]:
+    """Yield file, place and message for every id that is not the first of its name."""
     first: dict[str, Entry] = {}
-    for entry in entries:
-        other = first.setdefault(entry.item.id, entry)
-        if other is not entry:
-            yield (
-                f"{entry.file}:{entry.line}:1: the id '{entry.item.id}' is taken "
-                f"by {other.file}:{other.line}"
-            )
+    taken = [
+        (entry, entry.item.id, other)
+        for entry in entries
+        if (other := first.setdefault(entry.item.id, entry)) is not entry
+    ]
+    # A hand-written case may also have the id that a matrix spells.
+    for matrix in (entry for entry in entries if entry.matrix):
+        if any(name.startswith(f"{matrix.item.id}/") for name in first):
+            taken += [(first[name], name, matrix) for name in matrix.ids() if name in first]
+    for entry, name, other in taken:
+        message = f"the id '{name}' is taken by {other.file}:{other.line}"
+        yield entry.file, (entry.line, 1), f"{entry.file}:{entry.line}:1: {message}"
 
 
-def _expression(text: str) -> Any:
+def _expression(text: str) -> Callable[[str], bool] | None:
+    """Return whether an id has the words of an expression, as a function of the id."""
     if not text:
         return None
     from _pytest.mark.expression import Expression  # noqa: PLC0415  # slow, and seldom needed
 
     try:
-        return Expression.compile(text)
-    except SyntaxError as error:
+        compiled = Expression.compile(text)
+    except (SyntaxError, RecursionError, MemoryError) as error:
         raise InvalidInput(f"-k '{text}': {error}; join words by and, or, not") from None
+
+    def holds(name: str) -> bool:
+        def found(word: str, /, **_: object) -> bool:
+            return word in name
+
+        return compiled.evaluate(found)
+
+    return holds
 
 
 def _hash(text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
 
@@ -43,12 +43,11 @@ def cli() -> None:
     """Test whether an implementation of batch normalisation conforms to torch.nn.BatchNorm2d."""
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 conforms, 1 diverges, 2 wrong usage, 130 interrupted."""
     try:
-        cli.main(args=arguments, prog_name="bn-harness", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        # Not standalone, click returns the code that a verb exits with, None where it ends.
+        sys.exit(cli.main(args=arguments, prog_name="bn-harness", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

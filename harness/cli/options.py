@@ -19,9 +19,7 @@ class Jobs(click.ParamType):
 
     name = "N"
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number."""
         if value == "auto":
             from harness.runner import processors  # noqa: PLC0415

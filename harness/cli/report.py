@@ -24,7 +24,7 @@ TARGETS = ("reference", "torch:device=cuda")
 )
 @click.option("-j", "--jobs", type=options.Jobs(), default="auto", help="Worker processes.")
 def command(output: Path, jobs: int) -> None:
-    """Run the whole suite and write the report, its schema and its summary.
+    r"""Run the whole suite and write the report, its schema and its summary.
 
     \b
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.

@@ -41,7 +41,7 @@ def command(  # noqa: PLR0917
     full: bool,
     as_json: bool,
 ) -> None:
-    """Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
+    r"""Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
 
     \b
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
@@ -81,6 +81,9 @@ def command(  # noqa: PLR0917
         click.echo(to_json(outcome.report), nl=False)
     else:
         show(outcome.report, Sources(suite), sys.stdout)
+    if outcome.inapplicable:
+        version = outcome.report.environment["torch"]
+        click.echo(f"{outcome.inapplicable:,} cases do not hold for torch {version}", err=True)
     for mistake in outcome.mistakes:
         click.echo(mistake, err=True)
     if outcome.report.partial:

@@ -158,8 +158,7 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
         theirs = baseline.judged.get(quantity)
         if theirs is not None:
             measure.bitwise = equal_elements(ours, theirs)
-            errors = ours.error.max(initial=0.0), theirs.error.max(initial=0.0)
-            measure.nearer, measure.farther = errors[0] < errors[1], errors[0] > errors[1]
+            measure.nearer, measure.farther = ours.worst < theirs.worst, ours.worst > theirs.worst
             found.divergences += blame(at, ours, theirs)
         found.measures.setdefault(_holding(target, ours), Measure()).merge(measure)
     found.declared = tuple(sorted(reasons))
@@ -178,8 +177,7 @@ def _bitwise(target: Assessed, baseline: Assessed) -> bool:
         for name in names
     ]
     return all(
-        ours is theirs
-        or (ours is not None and theirs is not None and same_bits(ours, theirs))
+        ours is theirs or (ours is not None and theirs is not None and same_bits(ours, theirs))
         for ours, theirs in pairs
     )
 

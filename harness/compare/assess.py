@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,20 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.case.model import Case
+from harness.compare.exactly import Exact, Standard
 from harness.compare.follow import Asked, follow, question
+from harness.dtypes import precision
 from harness.oracle import (
     ACCURACIES,
-    QUANTITIES,
     Declared,
     Expected,
     Quantity,
-    Results,
     Step,
-    exact,
     ratios,
     standard_accuracy,
-    ulps,
 )
+from harness.oracle.arithmetic import distance
 from harness.trace import STATE, Array, StepTrace, Trace, same_bits
 
 CLASSES = tuple(ACCURACIES)
@@ -41,7 +41,7 @@ class Judged:
     ----------
     array : array
         What the implementation computed.
-    results : Results
+    exact : Exact
         Exact results from the implementation's own state before the step.
     declared : Declared or None
     accuracy : str
@@ -50,15 +50,20 @@ class Judged:
     """
 
     array: Array
-    results: Results
+    exact: Exact
     declared: Declared | None
     accuracy: str
     quantity: Quantity
 
     @cached_property
+    def standard(self) -> Standard:
+        """What the verdict holds the values against."""
+        return self.exact.standard(self.quantity, self.accuracy, self.declared)
+
+    @property
     def expected(self) -> Expected:
         """Exact values and the standard's bounds."""
-        return self.results.expected(self.quantity, self.accuracy, self.declared)
+        return self.standard.expected
 
     @cached_property
     def ratio(self) -> NDArray[np.float64]:
@@ -71,19 +76,32 @@ class Judged:
         return float(self.ratio.max(initial=0.0))
 
     @cached_property
+    def worst_index(self) -> tuple[int, ...]:
+        """Where the largest ratio is."""
+        return tuple(int(each) for each in np.unravel_index(self.ratio.argmax(), self.ratio.shape))
+
+    @cached_property
     def error(self) -> NDArray[np.float64]:
         """Absolute errors; a special value in the wrong place is infinitely wrong."""
         with np.errstate(all="ignore"):
             rounded = self.expected.values
             given = self.array.astype(np.float64)
-            error = np.abs(given - self.expected.exact).astype(np.float64)
+            error = distance(self.array, self.expected.exact)
             same = (given == rounded) | (np.isnan(given) & np.isnan(rounded))
-            return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+            return np.where(
+                same & ~np.isfinite(rounded), 0.0, np.where(np.isnan(error), np.inf, error)
+            )
 
     @cached_property
     def ulp(self) -> float:
-        """Largest error in ulps of the largest value in the channel."""
-        return float(ulps(self.array, self.expected, at="channel").max(initial=0.0))
+        """Error where the ratio is largest, in ulps of the largest value in the channel."""
+        if not self.worst:
+            return 0.0
+        index = self.worst_index
+        kind = precision(self.expected.dtype)
+        largest = max(float(self.standard.largest[index[self.expected.channel_axis]]), kind.tiny)
+        spacing = math.ldexp(1.0, math.frexp(largest)[1] - kind.bits)
+        return self.worst * float(self.expected.bound[index]) / spacing
 
     @cached_property
     def held(self) -> int:
@@ -92,8 +110,8 @@ class Judged:
             if accuracy == self.accuracy:
                 worst = self.worst
             else:
-                expected = self.results.expected(self.quantity, accuracy, self.declared)
-                worst = float(ratios(self.array, expected).max(initial=0.0))
+                standard = self.exact.standard(self.quantity, accuracy, self.declared)
+                worst = float(ratios(self.array, standard.expected).max(initial=0.0))
             if worst <= 1:
                 return index
         return len(CLASSES)
@@ -109,7 +127,7 @@ class Assessed:
     before : mapping of str to array or None
         The implementation's state before the execution.
     done : StepTrace
-    results : Results or None
+    exact : Exact or None
         None where nothing is computed, or nothing can be said.
     judged : dict of str to Judged
         By quantity.
@@ -118,7 +136,7 @@ class Assessed:
     asked: Asked
     before: Mapping[str, Array | None]
     done: StepTrace
-    results: Results | None
+    exact: Exact | None
     judged: dict[str, Judged]
 
 
@@ -147,36 +165,46 @@ def assess(
     before = trace.initial
     for position, (asked, done) in enumerate(zip(follow(case), trace.steps, strict=False)):
         shared = other[position] if position < len(other) else None
-        results = _results(asked, before, done, shared)
+        exact = _exact(asked, before, done, shared)
         judged = {}
-        if results is not None:
-            declared = declarations(results.step)
-            standard = accuracy or standard_accuracy(results.step.input.dtype.name)
+        if exact is not None:
+            declared = declarations(exact.step)
+            standard = accuracy or standard_accuracy(exact.step.input.dtype.name)
             judged = {
-                quantity: Judged(array, results, declared, standard, quantity)
-                for quantity, array in _computed(results, done)
+                quantity: Judged(array, exact, declared, standard, quantity)
+                for quantity, array in _computed(exact, before, done)
             }
-        assessed.append(Assessed(asked, before, done, results, judged))
+        assessed.append(Assessed(asked, before, done, exact, judged))
         before = done.state
     return tuple(assessed)
 
 
-def _results(
+def _exact(
     asked: Asked, before: Mapping[str, Array | None], done: StepTrace, shared: Assessed | None
-) -> Results | None:
-    if asked.step.forward is None or "output" not in done.results:
+) -> Exact | None:
+    if asked.step.forward is None or not ("output" in done.results or _updated(before, done)):
         return None
-    if shared is not None and shared.results is not None and _same(before, shared.before):
-        return shared.results
+    if shared is not None and shared.exact is not None and _same(before, shared.before):
+        return shared.exact
     try:
         step = question(asked, before)
     except ValueError:  # an implementation that computes where no result is defined
         return None
-    return None if step is None else exact(step)
+    return None if step is None else Exact(step)
 
 
-def _same(one: Mapping[str, Array | None], other: Mapping[str, Array | None]) -> bool:
-    for name in STATE:
+def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:
+    """Whether a step that has no output, since it raised, has moved the running statistics."""
+    names = ("running_mean", "running_var")
+    return done.raised is not None and not _same(before, done.state, names)
+
+
+def _same(
+    one: Mapping[str, Array | None],
+    other: Mapping[str, Array | None],
+    names: tuple[str, ...] = STATE,
+) -> bool:
+    for name in names:
         mine, theirs = one.get(name), other.get(name)
         if (mine is None) != (theirs is None):
             return False
@@ -185,15 +213,18 @@ def _same(one: Mapping[str, Array | None], other: Mapping[str, Array | None]) ->
     return True
 
 
-def _computed(results: Results, done: StepTrace) -> list[tuple[Quantity, Array]]:
-    """Return those quantities of a step that the implementation has in the expected shape."""
-    shape, row = results.step.input.shape, (results.step.channels,)
-    found = []
-    for quantity in QUANTITIES:
-        source = done.state if quantity.startswith("running") else done.results
-        array = source.get(quantity)
-        if quantity not in results.quantities or array is None:
+def _computed(
+    exact: Exact, before: Mapping[str, Array | None], done: StepTrace
+) -> Iterator[tuple[Quantity, Array]]:
+    """Yield those quantities of a step that the implementation has in the expected shape."""
+    shape, row = exact.step.input.shape, (exact.step.channels,)
+    failed = done.raised is not None and done.raised.phase == "forward"
+    for quantity in exact.quantities:
+        running = quantity.startswith("running")
+        # A step that raised before its update owes none.
+        if running and failed and not _updated(before, done):
             continue
-        if array.shape == (shape if quantity in ("output", "grad_input") else row):
-            found.append((quantity, array))
-    return found
+        array = (done.state if running else done.results).get(quantity)
+        images = quantity in ("output", "grad_input")
+        if array is not None and array.shape == (shape if images else row):
+            yield quantity, array

@@ -157,8 +157,8 @@ def _values(at: tuple[int, int], name: str, ours: Array, wanted: Array) -> Itera
     )
 
 
-def _plain(value: Any) -> str | float | int:
-    return int(value) if np.asarray(value).dtype.kind in "biu" else number(value)
+def _plain(value: np.generic) -> str | float | int:
+    return int(value.item()) if value.dtype.kind in "biu" else number(value.item())
 
 
 def _presence(array: Array | None) -> str:
@@ -173,9 +173,9 @@ def _divergence(
     at: tuple[int, int],
     quantity: str,
     aspect: Aspect,
-    wanted: Any,
-    actual: Any,
-    **more: Any,
+    wanted: str | float,
+    actual: str | float,
+    **more: Any,  # noqa: ANN401  # the rest of the fields
 ) -> Divergence:
     return Divergence(
         step=at[0],

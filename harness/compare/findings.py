@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat, TypeVar
 
 if TYPE_CHECKING:
     from harness.compare.assess import Judged
@@ -91,7 +89,7 @@ class Measure:
         Elements in all; without a finite bound; with a bound of more than a tenth of the value;
         equal to the baseline's bit for bit.
     ratio, ulp : float
-        Largest error over bound, and largest error in ulps (at the channel's largest value).
+        Largest error over bound, and the error there in ulps of the channel's largest value.
     ratio_at : str
         The case of the largest ratio.
     held : int
@@ -100,7 +98,7 @@ class Measure:
     held_at : str
         The first case, by its id, that does not hold the next stricter class.
     nearer, farther : int
-        Steps in which the target's largest error is below, or above, the baseline's.
+        Steps in which the target's largest error over bound is below, or above, the baseline's.
     """
 
     elements: int = 0
@@ -143,12 +141,10 @@ def _worse(size: Size, at: str, other: Size, other_at: str) -> tuple[Size, str]:
 
 def measured(case: str, judged: Judged) -> Measure:
     """Return the measure of one quantity in one step."""
-    expected = judged.expected
-    unjudged = 0 if expected.unjudged is None else int(np.count_nonzero(expected.unjudged))
     return Measure(
         elements=judged.array.size,
-        unjudged=unjudged,
-        vacuous=int(np.count_nonzero(expected.vacuous)),
+        unjudged=judged.standard.unjudged,
+        vacuous=judged.standard.vacuous,
         ratio=judged.worst,
         ulp=judged.ulp,
         ratio_at=case,
@@ -202,7 +198,7 @@ class Comparison:
     declared: tuple[str, ...] = ()
 
 
-def number(value: Any) -> str | float:
+def number(value: SupportsFloat) -> str | float:
     """Return a float, or the name of one that strict JSON does not know."""
     plain = float(value)
     return plain if math.isfinite(plain) else str(plain)

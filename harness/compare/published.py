@@ -15,6 +15,8 @@ from harness.versions import holds
 def published(case: Case, target: Trace, baseline: Trace, torch: str) -> Iterator[Divergence]:
     """Yield where a published number does not hold.
 
+    Nothing is held against a target that says that it does not support what leads there.
+
     Parameters
     ----------
     case : Case
@@ -38,7 +40,10 @@ def _quantity(
         "target": _find(expectation, quantity, target),
         "baseline": _find(expectation, quantity, baseline),
     }
+    traces: dict[Culprit, Trace] = {"target": target, "baseline": baseline}
     for side, array in sides.items():
+        if array is None and _refused(expectation, traces[side]):
+            continue
         index = _differs(array, wanted, float(expectation.within))
         if index is not None:
             wrong[side] = index
@@ -69,6 +74,16 @@ def _find(expectation: Expectation, quantity: str, trace: Trace) -> Array | None
     if not done:
         return None
     return done[-1].results.get(quantity, done[-1].state.get(quantity))
+
+
+def _refused(expectation: Expectation, trace: Trace) -> bool:
+    """Whether the target says that it does not support something up to the expectation."""
+    return trace.unsupported is not None or any(
+        step.unsupported is not None
+        or (step.raised is not None and step.raised.type == "NotImplementedError")
+        for step in trace.steps
+        if step.step < expectation.after
+    )
 
 
 def _differs(array: Array | None, wanted: Array | None, within: float) -> tuple[int, ...] | None:

@@ -100,14 +100,21 @@ class Doubt:
         return doubtful & back.finite_g if doubtful.any() else None
 
     @cached_property
-    def grad_weight(self) -> Mask | None:
-        """Σ d·g and its product with r."""
+    def products(self) -> Mask | None:
+        """Σ d·g and its product with r, in the arithmetic's own type."""
         size, back = self.size, self.back
         doubtful = back.Q * np.maximum(size.r, 1) ** 2 > self.limit
-        if self.types.gradient:
-            doubtful |= self.types.gradient.max / 4 < back.Q
         mask = doubtful & back.finite_g & size.finite_x if doubtful.any() else None
         return either(either(mask, self.root), either(self.running_var, self.grad_bias))
+
+    @cached_property
+    def grad_weight(self) -> Mask | None:
+        """The same, where Σ d·g may pass through a declared type."""
+        size, back, through = self.size, self.back, self.types.gradient
+        if not through:
+            return self.products
+        doubtful = through.max / 4 < back.Q
+        return either(self.products, doubtful & back.finite_g & size.finite_x)
 
     @cached_property
     def grad_input(self) -> Mask | None:
@@ -123,4 +130,4 @@ class Doubt:
         doubtful |= size.alpha * back.q * size.r * size.largest_d > limit
         doubtful |= size.r * size.r < smallest
         mask = doubtful & back.finite_g & size.finite_x if doubtful.any() else None
-        return either(self.grad_weight, mask)
+        return either(self.products, mask)

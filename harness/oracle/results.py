@@ -162,12 +162,12 @@ class Results:
         return self._doubts[declared]
 
     def _exactly(self, quantity: Quantity) -> _Exact:
-        if quantity not in self.quantities:
-            raise ValueError(
-                f"{quantity}: this step computes {', '.join(self.quantities)}; "
-                "give it the arrays that the quantity needs"
-            )
         if quantity not in self._exact:
+            if quantity not in self.quantities:
+                raise ValueError(
+                    f"{quantity}: this step computes {', '.join(self.quantities)}; "
+                    "give it the arrays that the quantity needs"
+                )
             wide = self._wide(quantity)
             rows = narrow(wide)
             images = quantity in ("output", "grad_input")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -104,17 +105,17 @@ class Step:
         """Whether input is (N, C, H, W), not (C, n)."""
         return self.input.ndim == _IMAGES
 
-    @property
+    @cached_property
     def channels(self) -> int:
         """C."""
         return int(self.input.shape[1 if self.images else 0])
 
-    @property
+    @cached_property
     def count(self) -> int:
         """The number of values in a channel, n = N·H·W."""
         return int(self.input.size // self.channels) if self.channels else 0
 
-    @property
+    @cached_property
     def parameter_dtype(self) -> np.dtype[Any]:
         """Type of parameters and running statistics; the input's where there are none."""
         given = (self.weight, self.bias, self.running_mean)
@@ -125,7 +126,7 @@ class Step:
         """What running_var is given for each unit of the biased variance: n/(n−1), or 1."""
         return self.count / (self.count - 1) if self.unbiased else 1.0
 
-    @property
+    @cached_property
     def updates(self) -> bool:
         """Whether the running statistics change."""
         return (

@@ -1,0 +1,1 @@
+"""The report: its model, and its forms as JSON, Markdown and text."""

@@ -127,7 +127,7 @@ class Collector:
         environment: Mapping[str, Any],
         baseline: str,
         targets: Sequence[str],
-        **more: Any,
+        **more: Any,  # noqa: ANN401  # the rest of the fields
     ) -> Report:
         """Return the report of all that was collected.
 
@@ -211,7 +211,7 @@ def rounded(value: float) -> float | str:
     return float(f"{value:.3g}") if math.isfinite(value) else str(value)
 
 
-def _class(index: int) -> Any:
+def _class(index: int) -> str:
     return (*CLASSES, "none")[index]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
@@ -30,7 +31,8 @@ def from_json(text: str, name: str) -> Report:
         It is not a report of this version.
     """
     try:
-        return Report.model_validate(json.loads(text, parse_constant=_refuse_constant))
+        plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return Report.model_validate(plain)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the document"
@@ -39,7 +41,14 @@ def from_json(text: str, name: str) -> Report:
         raise InvalidInput(f"{name}: not strict JSON: {error}") from None
 
 
-def _refuse_constant(name: str) -> Any:
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits} is beyond the range of float64")
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not strict JSON")
 
 
@@ -56,12 +65,18 @@ def read(path: Path) -> Report:
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that no reader, and no failure, ever sees a part of it.
 
+    What is no regular file, as a pipe or ``/dev/stdout``, is written to as it stands.
+
     Raises
     ------
     InvalidInput
         The folder cannot be written, or the disk is full; what stood there before still does.
     """
     try:
+        if _special(path):
+            path.write_text(text, encoding="utf-8")
+            return
+        path = path.resolve()  # a link stays one
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -78,6 +93,10 @@ def write_whole(path: Path, text: str) -> None:
         raise InvalidInput(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def _special(path: Path) -> bool:
+    return path.exists() and (not path.is_file() or path.absolute().parts[1:2] == ("dev",))
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -88,5 +107,5 @@ def schema() -> dict[str, Any]:
     """Return the JSON Schema of a report."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Report.model_json_schema(by_alias=True, mode="serialization"),
+        **Report.model_json_schema(by_alias=True, mode="validation"),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from harness.report.model import Accuracy, Report, Summary
 from harness.report.text import failures
@@ -89,7 +88,7 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> Iterator[str]:
         yield f"| {' | '.join(cell.replace('|', '&#124;') for cell in row)} |"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key} {item}" for key, item in value.items())
     return str(value)

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-SCHEMA = "bn-harness/report/1"
-
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Special = Annotated[str, StringConstraints(pattern="^(nan|inf|-inf)$")]
 Real = Finite | Special
@@ -182,7 +180,7 @@ class Accuracy(Part):
 class Report(Part):
     """The comparisons of a run, with the environment they were made in."""
 
-    format: Annotated[Literal["bn-harness/report/1"], Field(alias="schema")] = SCHEMA
+    format: Annotated[Literal["bn-harness/report/1"], Field(alias="schema")] = "bn-harness/report/1"
     environment: dict[str, Any]
     baseline: str
     targets: list[str]
@@ -199,3 +197,15 @@ class Report(Part):
     """By target: declarations of lower accuracy that verdicts rest on."""
     cases: list[CaseResult]
     matrices: list[Matrix]
+
+    def __getitem__(self, case: str) -> CaseResult:
+        """Return a case by its id; a matrix's agreeing cases are counted, not listed."""
+        for each in self.cases:
+            if each.id == case:
+                return each
+        raise KeyError(f"{case}: not listed; the report lists {len(self.cases)} cases")
+
+    def _repr_markdown_(self) -> str:
+        from harness.report.markdown import to_markdown  # noqa: PLC0415  # it needs this module
+
+        return to_markdown(self)

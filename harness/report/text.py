@@ -17,6 +17,9 @@ from harness.report.model import CaseResult, Divergence, Report, Result
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
 
+PYTHON = "(python)"
+"""In place of the file, for cases that were made in Python."""
+
 FAILED = ("diverge", "crash", "timeout")
 _COUNTS = (
     "cases",
@@ -46,15 +49,21 @@ class Sources:
         return ""
 
 
-def reproduction(case: CaseResult, target: str) -> str:
-    """Return the shell command that runs one case by one target."""
+def reproduction(report: Report, case: CaseResult, target: str) -> str | None:
+    """Return the shell command that runs one case by one target, None if no file has the case."""
+    if case.file == PYTHON:
+        return None
     command = ["bn-harness", "run", f"{case.file}::{case.id}"]
     if target != "reference":
         command += ["--target", target]
+    if report.baseline != "torch":
+        command += ["--against", report.baseline]
+    if "accuracy" in report.selection:
+        command += ["--accuracy", str(report.selection["accuracy"])]
     return shlex.join(command)
 
 
-def describe(divergence: Divergence) -> str:
+def describe(divergence: Divergence, baseline: str = "torch") -> str:
     """Return one difference as a sentence."""
     place = "before the first step" if divergence.step < 0 else f"step {divergence.step + 1}"
     if divergence.repetition:
@@ -75,14 +84,18 @@ def describe(divergence: Divergence) -> str:
         case "published":
             text = f"{where} is {divergence.actual}, published as {divergence.expected}"
         case "error":
-            text = f"raises {divergence.actual}, torch raises {divergence.expected}"
+            text = f"raises {divergence.actual}, {baseline} raises {divergence.expected}"
         case "input":
             text = "the input was changed"
         case aspect:
-            text = f"{where} has {aspect} {divergence.actual}, torch has {divergence.expected}"
+            text = f"{where} has {aspect} {divergence.actual}, {baseline} has {divergence.expected}"
             if aspect == "state":
                 text = f"{where} is {divergence.actual}, it should be {divergence.expected}"
-    blame = {"target": "", "baseline": " (torch's own)", "both": " (torch is outside too)"}
+    blame = {
+        "target": "",
+        "baseline": f" ({baseline}'s own)",
+        "both": f" ({baseline} is outside too)",
+    }
     return f"{place}: {text}{blame[divergence.culprit]}"
 
 
@@ -90,7 +103,9 @@ def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
     """Yield case, target and result of all that is held against a target."""
     for case in report.cases:
         for target, result in case.results.items():
-            if result.verdict in FAILED:
+            # The baseline's own divergences show with each target.
+            own = target == report.baseline and target not in report.targets
+            if result.verdict in FAILED and not (own and result.verdict == "diverge"):
                 yield case, target, result
 
 
@@ -98,10 +113,10 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
     """Write what failed, and the summary table."""
     console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
     shown: dict[str, int] = {}
-    for case, target, result in failures(report):
+    for case, target, _ in failures(report):
         shown[target] = shown.get(target, 0) + 1
         if shown[target] <= SHOWN:
-            console.print(Text("\n".join(explained(case, target, result, sources)) + "\n"))
+            console.print(Text("\n".join(explained(report, case, target, sources)) + "\n"))
     for target, count in shown.items():
         if count > SHOWN:
             console.print(Text(f"... and {count - SHOWN} more cases of {target}\n"))
@@ -112,10 +127,9 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         console.print(Text("partial: the run was interrupted"))
 
 
-def explained(
-    case: CaseResult, target: str, result: Result, sources: Sources
-) -> Iterator[str]:
+def explained(report: Report, case: CaseResult, target: str, sources: Sources) -> Iterator[str]:
     """Yield the lines that tell a user what failed and how to see it again."""
+    result = case.results[target]
     yield f"{result.verdict.upper()} {target}: {case.id}  ({case.file}:{case.line})"
     why = sources.why(case)
     if why:
@@ -124,8 +138,10 @@ def explained(
         yield f"  {result.reason}"
     blamed = [each for each in result.divergences if each.culprit != "baseline"]
     for divergence in blamed or result.divergences:
-        yield f"  {describe(divergence)}"
-    yield f"  reproduce: {reproduction(case, target)}"
+        yield f"  {describe(divergence, report.baseline)}"
+    command = reproduction(report, case, target)
+    if command is not None:
+        yield f"  reproduce: {command}"
 
 
 def _table(report: Report) -> Table:

@@ -1,5 +1,5 @@
 """Targets: what can execute a case."""
 
-from harness.targets.base import Target, TargetInfo, resolve
+from harness.targets.base import Target, TargetInfo, blinded, resolve
 
-__all__ = ["Target", "TargetInfo", "resolve"]
+__all__ = ["Target", "TargetInfo", "blinded", "resolve"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
-from harness.targets.driver import Unsupported, constructed
+from harness.targets.driver import Unsupported, constructed, numeric
 from harness.trace import STATE, Array
 
 
@@ -25,8 +25,8 @@ def construct(cls: type[Any], config: ModuleConfig) -> ArraySubject:
 class ArraySubject:
     """An instance of an array class."""
 
-    def __init__(self, module: Any) -> None:
-        self.module = module
+    def __init__(self, module: object) -> None:
+        self.module: Any = module
 
     def mode(self, training: bool) -> None:
         """Call train() or eval()."""
@@ -37,14 +37,14 @@ class ArraySubject:
 
     def forward(self, given: Array, differentiate: bool) -> Array:  # noqa: ARG002
         """Return the output."""
-        return np.asarray(self.module(given))
+        return numeric(self.module(given), "the output")
 
     def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
         """Return the gradients of the latest forward pass."""
         gradients = self._method("backward")(grad_output)
         names = ("grad_input", "grad_weight", "grad_bias")
         return {
-            name: None if value is None else np.asarray(value)
+            name: None if value is None else numeric(value, name)
             for name, value in zip(names, gradients, strict=True)
         }
 
@@ -52,7 +52,8 @@ class ArraySubject:
         """Return copies of the arrays of the state; what the class lacks is None."""
         arrays = {name: getattr(self.module, name, None) for name in STATE}
         return {
-            name: None if value is None else np.array(value) for name, value in arrays.items()
+            name: None if value is None else numeric(value, name).copy()
+            for name, value in arrays.items()
         }
 
     def fill(self, name: str, values: Array) -> None:
@@ -86,8 +87,8 @@ class ArraySubject:
         """Call load_state_dict."""
         self._method("load_state_dict")(state, strict=strict)
 
-    def _method(self, name: str) -> Any:
-        method = getattr(self.module, name, None)
+    def _method(self, name: str) -> Callable[..., Any]:
+        method: Callable[..., Any] | None = getattr(self.module, name, None)
         if method is None:
             raise Unsupported(f"the class has no {name}")
         return method

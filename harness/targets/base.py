@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
 
-from harness.case.model import Case
+from harness.case.model import Case, LoadStep
+from harness.case.model import Step as CaseStep
 from harness.errors import InvalidInput
 from harness.oracle import Declared, Step
 from harness.trace import Trace
 
 GROUP = "bn_harness.targets"
 """Entry-point group of the names that other packages register."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,23 @@ class FunctionTarget:
         return self.run(case)
 
 
+def blinded(case: Case) -> Case:
+    """Return the case as a target may see it: without published numbers and expected errors."""
+    if case.raises is None and not case.expect and not any(s.expected_error for s in case.steps):
+        return case
+    steps = tuple(map(_blinded, case.steps))
+    return case.model_copy(update={"expect": (), "raises": None, "steps": steps})
+
+
+def _blinded(step: CaseStep) -> CaseStep:
+    if step.expected_error is None:
+        return step
+    part = step.load if isinstance(step, LoadStep) else step.forward
+    if part is None:
+        return step.model_copy(update={"raises": None})
+    return step.model_copy(update={step.kind: part.model_copy(update={"raises": None})})
+
+
 def resolve(spec: str | type[Any]) -> Target:
     """Return the target that a SPEC names.
 
@@ -153,7 +175,7 @@ def _options(spec: str, text: str) -> dict[str, str]:
     return options
 
 
-def _module(spec: str, path: str) -> Any:
+def _module(spec: str, path: str) -> ModuleType:
     if not path.endswith(".py"):
         return _loaded(spec, lambda: importlib.import_module(path))
     file = Path(path)
@@ -162,7 +184,7 @@ def _module(spec: str, path: str) -> Any:
     digest = hashlib.blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()
     name = f"_bn_harness_target_{file.stem}_{digest}"
 
-    def load() -> Any:
+    def load() -> ModuleType:
         found = importlib.util.spec_from_file_location(name, file)
         if found is None or found.loader is None:
             raise ImportError("not a Python file")
@@ -171,23 +193,27 @@ def _module(spec: str, path: str) -> Any:
         found.loader.exec_module(module)
         return module
 
-    return sys.modules[name] if name in sys.modules else _loaded(spec, load)
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)  # the file may import its neighbours
+    return _loaded(spec, load)
 
 
-def _loaded(spec: str, load: Callable[[], Any]) -> Any:
+def _loaded(spec: str, load: Callable[[], T]) -> T:
     try:
         return load()
     except InvalidInput:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InvalidInput(
             f"--target {spec}: cannot be imported: {type(error).__name__}: {error}"
         ) from None
 
 
-def _attribute(spec: str, module: Any, name: str) -> Any:
+def _attribute(spec: str, module: ModuleType, name: str) -> object:
     try:
-        return getattr(module, name)
+        found: object = operator.attrgetter(name)(module)
+        return found
     except AttributeError:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
         raise InvalidInput(
@@ -196,7 +222,7 @@ def _attribute(spec: str, module: Any, name: str) -> Any:
         ) from None
 
 
-def _adopt(spec: str, found: Any) -> Target:
+def _adopt(spec: str, found: object) -> Target:
     """Return a target made of what a module or entry point holds: a class or a Target."""
     if isinstance(found, type):
         return _class_target(spec, found)
@@ -209,14 +235,12 @@ def _adopt(spec: str, found: Any) -> Target:
     )
 
 
-def _class_target(
-    name: str, cls: type[Any], declarations: tuple[Declaration, ...] = ()
-) -> Target:
+def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ...] = ()) -> Target:
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # noqa: PLC0415  # imports torch
 
         return module_target(name, cls)
-    if not callable(getattr(cls, "__call__", None)) or "__call__" not in dir(cls):  # noqa: B004
+    if "__call__" not in dir(cls):
         raise InvalidInput(f"--target {name}: the class has no __call__(input)")
     from harness.targets import array_class  # noqa: PLC0415
     from harness.targets.driver import execute  # noqa: PLC0415

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,8 +31,10 @@ from harness.case.model import (
 )
 from harness.trace import STATE, Array, Raised, StepTrace, Trace, same_bits
 
+T = TypeVar("T")
 
-class Unsupported(Exception):
+
+class Unsupported(Exception):  # noqa: N818  # no mistake, an answer
     """The target lacks what the case asks for; its text is the reason for the user."""
 
 
@@ -83,21 +86,43 @@ def execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
     """
     try:
         subject = construct(case.module)
+        walk = _Walk(case, subject)
+        walk.start()
+        initial = subject.state()
+    except KeyboardInterrupt:
+        raise
     except Unsupported as reason:
         return Trace(unsupported=str(reason))
-    except Exception as error:  # noqa: BLE001  # whatever a module raises is a result
+    except BaseException as error:  # whatever a module raises is a result, SystemExit too
         return Trace(raised=_raised("construct", error))
-    walk = _Walk(case, subject)
-    try:
-        walk.start()
-    except Exception as error:  # noqa: BLE001
-        return Trace(raised=_raised("construct", error))
-    initial = subject.state()
     return Trace(initial=initial, steps=tuple(walk.step(*each) for each in case.executions()))
 
 
-def _raised(phase: str, error: Exception) -> Raised:
-    return Raised(phase, type(error).__name__, str(error))
+_ADDRESS = re.compile("0x[0-9a-f]{6,}")
+
+
+def _raised(phase: str, error: BaseException) -> Raised:
+    try:
+        message = str(error)
+    except Exception:  # its own __str__ fails
+        message = ""
+    # Addresses differ from run to run, and lone surrogates are no UTF-8.
+    message = _ADDRESS.sub("0x...", message).encode("utf-8", "replace").decode()
+    return Raised(phase, type(error).__name__, message)
+
+
+def numeric(value: object, name: str) -> Array:
+    """Return a value as an array of numbers.
+
+    Raises
+    ------
+    TypeError
+        It is none.
+    """
+    array = np.asarray(value)
+    if array.dtype.hasobject or array.dtype.kind in "SUmM":
+        raise TypeError(f"{name} is no array of numbers but {type(value).__name__}")
+    return array
 
 
 class _Walk:
@@ -119,12 +144,21 @@ class _Walk:
         record: dict[str, Any] = {}
         try:
             self._do(step, record)
+        except KeyboardInterrupt:
+            raise
         except Unsupported as reason:
             record["unsupported"] = str(reason)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:
             record["raised"] = _raised(record.pop("phase", step.kind), error)
         record.pop("phase", None)
-        return StepTrace(index, repetition, state=self.subject.state(), **record)
+        return StepTrace(index, repetition, state=self._state(record), **record)
+
+    def _state(self, record: dict[str, Any]) -> Mapping[str, Array | None]:
+        try:
+            return self.subject.state()
+        except Exception as error:
+            record.setdefault("raised", _raised("state", error))
+            return dict.fromkeys(STATE)
 
     def _do(self, step: Step, record: dict[str, Any]) -> None:
         match step:
@@ -142,7 +176,8 @@ class _Walk:
             case Save():
                 self.saved[step.save] = self.subject.save()
                 record["saved"] = {
-                    key: np.array(value) for key, value in self.saved[step.save].items()
+                    key: numeric(value, f"state_dict.{key}").copy()
+                    for key, value in self.saved[step.save].items()
                 }
             case LoadStep():
                 self._load(step.load)
@@ -215,9 +250,7 @@ def given_arrays(
     return given, given.copy() if spec.layout == "expanded" else spec.dense(shape, dtype, like)
 
 
-def _edited(
-    saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]
-) -> Mapping[str, Any]:
+def _edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) -> Mapping[str, Any]:
     """Return a changed copy of a saved state_dict; its version is an attribute of the dict."""
     changed: Any = copy.deepcopy(saved)
     for key in load.drop:
@@ -226,8 +259,10 @@ def _edited(
     return changed if load.versioned else dict(changed)
 
 
-def constructed(cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+def constructed(cls: Callable[..., T], arguments: dict[str, Any]) -> T:
     """Construct a class with those of the arguments that it knows.
+
+    An argument that it does not know is left out where it has the default of ``nn.BatchNorm2d``.
 
     Raises
     ------
@@ -235,8 +270,9 @@ def constructed(cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         It does not know an argument that matters, or refuses one by NotImplementedError.
     """
     known = _parameters(cls)
-    if known is not None and "bias" not in known and arguments.get("bias"):
-        arguments = {name: value for name, value in arguments.items() if name != "bias"}
+    if known is not None:
+        left_out = {name for name in set(arguments) - known if _is_default(name, arguments[name])}
+        arguments = {name: value for name, value in arguments.items() if name not in left_out}
     unknown = sorted(set(arguments) - known) if known is not None else []
     if unknown:
         raise Unsupported(f"the constructor has no argument {' and no argument '.join(unknown)}")
@@ -244,6 +280,12 @@ def constructed(cls: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         return cls(**arguments)
     except NotImplementedError as error:
         raise Unsupported(str(error) or "the constructor is not implemented") from None
+
+
+def _is_default(name: str, value: object) -> bool:
+    default = ModuleConfig.model_fields[name].default
+    # Types of NumPy and torch end in the name that a case spells.
+    return str(value).endswith(default) if name == "dtype" else value is default or value == default
 
 
 @cache

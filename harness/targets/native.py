@@ -106,5 +106,5 @@ def cuda() -> dict[str, Any] | str:
     return {
         "device": torch.cuda.get_device_name(),
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
     }

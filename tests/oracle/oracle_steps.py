@@ -51,6 +51,7 @@ def make_step(
     x: str = "normal",
     g: str | None = "normal",
     dtype: str = "float32",
+    *,
     parameters: str | None = None,
     channels: int = 2,
     **changes: Any,
@@ -204,7 +205,7 @@ def folded(x: Any, m: Any, r: Any, w: Any, b: Any) -> np.ndarray:
 
 
 def fused(x: Any, m: Any, r: Any, w: Any, b: Any) -> np.ndarray:
-    """The folded form with fused multiply-adds."""
+    """Use the folded form with fused multiply-adds."""
     a = r * w
     wider = np.longdouble if x.dtype == np.float64 else np.float64
     beta = (b.astype(wider) - m.astype(wider) * a).astype(x.dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -58,7 +59,7 @@ def test_own_error_is_a_small_share_of_the_bound(dtype, parameters, arithmetic, 
     if arithmetic == "longdouble" and np.finfo(np.longdouble).nmant < 63:
         pytest.skip("no 80-bit long double here")
     changes = {} if batch else {"batch_statistics": False, "factor": None}
-    step = make_step(7, 9, fill, "outlier", dtype, parameters, **changes)
+    step = make_step(7, 9, fill, "outlier", dtype, parameters=parameters, **changes)
 
     shares = share_of_bound(step, arithmetic)
 
@@ -120,8 +121,8 @@ def test_images_and_rows_agree():
     flat = make_step(5, 24, channels=3)
     images = flat.input.reshape(3, 2, 3, 4).transpose(1, 0, 2, 3)
     grads = flat.grad_output.reshape(3, 2, 3, 4).transpose(1, 0, 2, 3)
-    arguments = {**vars(flat), "input": images, "grad_output": np.ascontiguousarray(grads)}
-    a, b = exact(flat), exact(Step(**arguments))
+    a = exact(flat)
+    b = exact(replace(flat, input=images, grad_output=np.ascontiguousarray(grads)))
 
     for quantity in a.quantities:
         one, other = a.expected(quantity), b.expected(quantity)

@@ -1,0 +1,124 @@
+"""Whether the parts of a case fit each other, as far as that can be said before it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from harness.case.arrays import BUDGET, ArraySpec, elements
+from harness.case.expect import Expectation
+from harness.case.steps import Forward, LoadStep, Parameter, Save, Set, Step
+from harness.trace import RESULTS
+from harness.versions import release
+
+if TYPE_CHECKING:
+    from harness.case.model import Case
+
+Misfit = tuple[tuple[str | int, ...], str]
+
+
+def misfits(case: Case) -> Iterator[Misfit]:
+    """Yield location and message of every mistake that needs two parts of the case to see."""
+    yield from order_of_versions(case.since, case.before)
+    yield from _state(case)
+    yield from _arrays(case)
+    yield from _loads(case)
+    for index, expectation in enumerate(case.expect):
+        for loc, message in _expectation(expectation, case.steps):
+            yield ("expect", index, *loc), message
+    total = sum(_cost(step.forward) for step in case.steps if step.forward)
+    if total > BUDGET:
+        yield (
+            ("steps",),
+            f"all steps, repetitions counted, have {total} elements; the budget is {BUDGET}",
+        )
+
+
+def order_of_versions(since: str | None, before: str | None) -> Iterator[Misfit]:
+    """Yield a mistake where no version is left."""
+    if since and before and release(since) >= release(before):
+        yield ("before",), f"no version of torch is from {since} on and before {before}"
+
+
+def state_misfit(spec: ArraySpec, channels: int) -> str | None:
+    """Return why an array cannot be the weight, bias or a statistic of so many channels."""
+    if spec.size is not None and spec.size != (channels,):
+        return f"expected shape [{channels}], one number for each channel, found {list(spec.size)}"
+    return spec.misfit((channels,))
+
+
+def _state(case: Case) -> Iterator[Misfit]:
+    for name in sorted(case.state.model_fields_set - case.module.present):
+        yield (
+            ("state", name),
+            f"the module has no {name} with these constructor arguments; attach one by a set step",
+        )
+    if case.module.num_features >= 0:
+        for name in sorted(case.state.model_fields_set & case.module.present):
+            spec = getattr(case.state, name)
+            if isinstance(spec, ArraySpec) and (misfit := state_misfit(spec, _channels(case))):
+                yield ("state", name), misfit
+
+
+def _arrays(case: Case) -> Iterator[Misfit]:
+    """Check the arrays whose shape is the channel count unless they spell one."""
+    for index, step in enumerate(case.steps):
+        arrays: dict[tuple[str, ...], object] = {}
+        if isinstance(step, Set):
+            for name, value in step.set.items():
+                arrays["set", name] = value.parameter if isinstance(value, Parameter) else value
+        elif isinstance(step, LoadStep):
+            arrays = {("load", "add", name): value for name, value in step.load.add.items()}
+        for loc, value in arrays.items():
+            shape = () if loc[-1] == "num_batches_tracked" else (_channels(case),)
+            if isinstance(value, ArraySpec) and (misfit := value.misfit(shape)):
+                yield ("steps", index, *loc), misfit
+
+
+def _channels(case: Case) -> int:
+    return max(case.module.num_features, 0)
+
+
+def _loads(case: Case) -> Iterator[Misfit]:
+    saved: set[str] = set()
+    for index, step in enumerate(case.steps):
+        if isinstance(step, Save):
+            saved.add(step.save)
+        elif isinstance(step, LoadStep) and step.load.source not in saved:
+            message = f"no earlier step saves '{step.load.source}'"
+            yield ("steps", index, "load", "from"), message
+
+
+def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[Misfit]:
+    yield from order_of_versions(expectation.since, expectation.before)
+    names = [name for name, _ in expectation.numbers()]
+    if not names:
+        yield (), "an expectation names at least one quantity, as running_mean"
+    if expectation.after > len(steps):
+        message = f"there is no step {expectation.after}; the steps are 1 to {len(steps)}"
+        yield ("after",), message if steps else "there are no steps; only after: 0 is left"
+        return
+    forward = steps[expectation.after - 1].forward if expectation.after else None
+    repetitions = forward.repeat if forward else 1
+    if expectation.repetition is not None and (
+        not expectation.after or expectation.repetition > repetitions
+    ):
+        found = f"is executed {repetitions} times" if expectation.after else "is none"
+        yield ("repetition",), f"step {expectation.after} {found}"
+    for name in names:
+        if name not in RESULTS:
+            continue
+        if forward is None:
+            yield (name,), f"there is no {name} but after a train or eval step"
+        elif name != "output" and forward.grad_output is None:
+            yield (name,), f"there is no {name} unless the step has a grad_output"
+
+
+def _cost(forward: Forward) -> int:
+    """Return how many elements a step's arrays have, those of each repetition counted."""
+    shape = forward.input.size or ()
+    total = elements(shape)
+    if forward.grad_output is not None:
+        size = forward.grad_output.size
+        total += elements(shape if size is None else size)
+    return total * forward.repeat

@@ -1,0 +1,227 @@
+"""What items found, from every process of a session, gathered into the report."""
+
+from __future__ import annotations
+
+import base64
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from harness.report.collect import Collector
+    from harness.report.model import Report, Summary
+    from harness.worker import About, Batch, Plan
+
+BEGUN = "begun"
+"""What the report of an item's setup carries: its record is still to come."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one item found, and which part of which file it was.
+
+    Attributes
+    ----------
+    file : str
+    entries : int
+        How many entries the file has.
+    entry : str
+        Id of the case or matrix.
+    part, parts : int
+        Which part of the entry's cases, from 1; a hand-written case has one part.
+    matrix : bool
+    batch : Batch
+    about : About
+    """
+
+    file: str
+    entries: int
+    entry: str
+    part: int
+    parts: int
+    matrix: bool
+    batch: Batch
+    about: About
+
+    def packed(self) -> str:
+        """Return the record as text, as reports between processes carry it."""
+        return base64.b85encode(pickle.dumps(self)).decode("ascii")
+
+    @classmethod
+    def unpacked(cls, text: str) -> Record:
+        """Return what `packed` packed, in a process of the same session."""
+        record: Record = pickle.loads(base64.b85decode(text))  # noqa: S301  # our own processes
+        return record
+
+
+class Gatherer:
+    """The plugin of the process that all reports reach: the only one, or xdist's controller.
+
+    Parameters
+    ----------
+    config : pytest.Config
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.begun: set[str] = set()
+        # By item, so that one that ran twice counts once.
+        self.packed: dict[str, str] = {}
+        self.lines: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what an item sends."""
+        sent = getattr(report, "conformance", None)
+        if sent == BEGUN:
+            self.begun.add(report.nodeid)
+        elif sent is not None:
+            self.packed[report.nodeid] = sent
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the report; fail the session for what no item can fail for."""
+        file = self.config.getoption("conformance_report")
+        if self.config.getoption("collectonly") or (not self.begun and file is None):
+            return
+        fine = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        stopped = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        records = [Record.unpacked(text) for text in self.packed.values()]
+        if not records:
+            self.lines.append("no case ran, so that there is no report")
+            if fine and file is not None:
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            return
+        partial = bool(
+            stopped or session.shouldfail or session.shouldstop or self.begun - set(self.packed)
+        )
+        report, mistakes = reported(plan(self.config), records, partial=partial)
+        self.lines += _lines(report)
+        self.lines += mistakes
+        if mistakes and fine:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if file is not None:
+            from harness.report.document import to_json, write_whole  # noqa: PLC0415
+
+            try:
+                write_whole(file, to_json(report))
+            except InvalidInput as error:
+                self.lines.append(f"--conformance-report: {error}")
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            else:
+                self.lines.append(f"wrote {file}")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say how many cases went how."""
+        if self.lines:
+            terminalreporter.section("conformance")
+            for line in self.lines:
+                terminalreporter.line(line)
+
+
+def plan(config: pytest.Config) -> Plan:
+    """Return what the options ask for."""
+    from harness.worker import Plan  # noqa: PLC0415  # slow: only a session with cases needs it
+
+    return Plan(
+        tuple(dict.fromkeys(config.getoption("conformance_targets") or ["reference"])),
+        config.getoption("conformance_against"),
+        config.getoption("conformance_accuracy"),
+    )
+
+
+def reported(
+    asked: Plan, records: Iterable[Record], *, partial: bool
+) -> tuple[Report, list[str]]:
+    """Return the report of what items found, and the mistakes in the known divergences.
+
+    Parameters
+    ----------
+    asked : Plan
+    records : iterable of Record
+        Their batches are used up.
+    partial : bool
+        Not all items that were selected have finished.
+    """
+    from harness.report.collect import Collector  # noqa: PLC0415
+    from harness.selection import selection, spelled  # noqa: PLC0415
+    from harness.worker import Batch  # noqa: PLC0415
+
+    records = list(records)
+    about = records[0].about
+    found = Batch(Collector(), records[0].batch.known)
+    counted: set[tuple[str, str, int]] = set()
+    for record in records:
+        key = record.file, record.entry, record.part
+        if key in counted:
+            _drop(record.batch.collector, asked.baseline)
+        counted.add(key)
+        found.merge(record.batch)
+    chosen = selection(spelled(_ran(records)), accuracy=asked.accuracy)
+    report = found.collector.report(
+        about.environment,
+        asked.baseline,
+        about.names,
+        partial=partial,
+        absent=about.absent,
+        selection=chosen,
+    )
+    names = [*about.names, asked.baseline]
+    return report, found.known.mistakes(names, not chosen and not partial)
+
+
+def _drop(collector: Collector, target: str) -> None:
+    """Forget a target: items of other targets have run the baseline on the same cases."""
+    collector.verdicts.pop(target, None)
+    collector.declared.pop(target, None)
+    for key in [key for key in collector.measures if key[0] == target]:
+        del collector.measures[key]
+    for _, results in (*collector.cases.values(), *collector.matrices.values()):
+        results.pop(target, None)
+    for name in [name for name, (_, results) in collector.cases.items() if not results]:
+        del collector.cases[name]
+
+
+def _ran(records: Iterable[Record]) -> Iterable[str]:
+    """Yield what ran as selectors: a file that ran whole, else its cases and matrices."""
+    files: dict[str, dict[str, dict[int, Record]]] = {}
+    for record in records:
+        files.setdefault(record.file, {}).setdefault(record.entry, {})[record.part] = record
+    for file, entries in files.items():
+        any_part = next(iter(entries.values()))
+        whole = all(len(parts) == next(iter(parts.values())).parts for parts in entries.values())
+        if whole and len(entries) == next(iter(any_part.values())).entries:
+            yield file
+            continue
+        for entry, parts in entries.items():
+            for part, record in parts.items():
+                below = "/*" if record.matrix else ""
+                if len(parts) < record.parts:
+                    below += f" (part {part}/{record.parts})"
+                yield f"{file}::{entry}{below}"
+
+
+def _lines(report: Report) -> Iterable[str]:
+    environment = report.environment
+    yield ", ".join(f"{name} {environment[name]}" for name in _SHOWN if name in environment)
+    for target, summary in report.summary.items():
+        role = " (baseline)" if target == report.baseline else ""
+        yield f"{target}{role}: {summary.cases:,} cases: {_counts(summary)}"
+    if report.partial:
+        yield "partial: not all of the selected cases have run"
+
+
+_SHOWN = ("torch", "numpy", "cpu_capability", "cuda")
+
+
+def _counts(summary: Summary) -> str:
+    counts = {name: getattr(summary, name) for name in type(summary).model_fields}
+    return ", ".join(
+        f"{count:,} {name.replace('_', ' ')}"
+        for name, count in counts.items()
+        if name not in ("cases", "bitwise_equal", "accuracy") and count
+    )
