@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from harness.case.model import Case
 from harness.case.suite import Entry, Selection, Suite, load
+from harness.errors import InvalidInput
 from harness.report.model import Report
-from harness.report.text import Sources, explained, failures
+from harness.report.text import PYTHON, Sources, explained, failures
 from harness.runner import run as run_suite
 from harness.worker import Plan
 
@@ -62,7 +65,9 @@ def _run(
 ) -> tuple[Suite, Report]:
     suite = _suite(cases).select(selection)
     plan = Plan(tuple(targets), against, accuracy, full=cases is not None)
-    return suite, run_suite(suite, plan, jobs=0).report
+    chosen = {**asdict(selection), "accuracy": accuracy}
+    chosen = {key: value for key, value in chosen.items() if value}
+    return suite, run_suite(suite, plan, jobs=0, selection=chosen).report
 
 
 def _suite(cases: Cases) -> Suite:
@@ -70,11 +75,15 @@ def _suite(cases: Cases) -> Suite:
         return load()
     given = [cases] if isinstance(cases, str | Path | Case) else list(cases)
     paths = [each for each in given if not isinstance(each, Case)]
-    entries = [Entry(each, "(python)", 0) for each in given if isinstance(each, Case)]
-    if not paths:
-        return Suite(tuple(entries), {})
-    read = load(paths)
-    return Suite((*read.entries, *entries), read.globs)
+    made = [each for each in given if isinstance(each, Case)]
+    # Cases that no file has are told apart by their place in the list.
+    entries = tuple(Entry(case, PYTHON, place) for place, case in enumerate(made, 1))
+    read = load(paths) if paths else Suite((), {})
+    together = (*read.entries, *entries)
+    for name, count in Counter(entry.item.id for entry in together).items():
+        if count > 1:
+            raise InvalidInput(f"{count} cases have the id '{name}'; an id names one case")
+    return Suite(together, read.globs)
 
 
 def assert_conforms(
@@ -89,6 +98,8 @@ def assert_conforms(
 ) -> Report:
     """Raise AssertionError with the evidence unless a target conforms; return the report.
 
+    A target of which no case could be judged, as it is absent or supports none, does not conform.
+
     Parameters
     ----------
     target : str or class
@@ -102,9 +113,25 @@ def assert_conforms(
     suite, report = _run(cases, [target], against, None, selection)
     failed = list(failures(report))
     if failed:
-        explanations = ["\n".join(explained(*each, Sources(suite))) for each in failed[:shown]]
+        sources = Sources(suite)
+        explanations = [
+            "\n".join(explained(report, case, name, sources)) for case, name, _ in failed[:shown]
+        ]
         total = next(iter(report.summary.values())).cases
         raise AssertionError(
             f"{len(failed)} of {total} cases diverge from {against}\n\n" + "\n\n".join(explanations)
         )
+    if not any(_judged(report, name) for name in report.targets):
+        reasons = [*report.absent.values(), *_reasons(report)]
+        raise AssertionError(f"no case could be judged: {'; '.join(reasons) or 'none applies'}")
     return report
+
+
+def _judged(report: Report, target: str) -> int:
+    counts = report.summary.get(target)
+    return counts.cases - counts.unsupported - counts.unjudged if counts else 0
+
+
+def _reasons(report: Report) -> list[str]:
+    found = {each.reason for case in report.cases for each in case.results.values() if each.reason}
+    return sorted(found)[:5]

@@ -8,7 +8,7 @@ from typing import Any
 from harness.case.suite import KNOWN, Suite, shipped, shown_name
 
 
-def chosen(suite: Suite) -> list[str]:
+def selectors(suite: Suite) -> list[str]:
     """Return the files of a suite, or their globs of ids where it has not all; as `spelled`."""
     return spelled(
         file if glob == "*" else f"{file}::{glob}"
@@ -17,9 +17,9 @@ def chosen(suite: Suite) -> list[str]:
     )
 
 
-def spelled(selectors: Iterable[str]) -> list[str]:
+def spelled(chosen: Iterable[str]) -> list[str]:
     """Return selectors sorted, none where they are all files of the shipped suite."""
-    found = set(selectors)
+    found = set(chosen)
     whole = {shown_name(path) for path in shipped().rglob("*.yaml") if path.name != KNOWN}
     return [] if found == whole else sorted(found)
 

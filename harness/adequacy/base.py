@@ -138,7 +138,8 @@ class OpenBatchNorm2d(BatchNorm2d):
 
     def number(self, x: Array) -> int:
         """Return n for an input (N, C, H, W)."""
-        return x.size // x.shape[1]
+        found: int = x.size // x.shape[1]
+        return found
 
     def statistics(self, x: Array) -> tuple[Array, Array]:
         """Return the mean of each channel and Σ(x − mean)²."""
@@ -173,8 +174,8 @@ class OpenBatchNorm2d(BatchNorm2d):
         """Return, and keep for the gradients, what normalises this input."""
         working = working_type(x.dtype)
         assert mean is not None  # noqa: S101 - a lone running statistic has been refused
-        parameters = (None if p is None else p.copy() for p in (self.weight, self.bias))
-        self._saved = Saved(x, mean.astype(working), invstd.astype(working), *parameters, of_batch)
+        weight, bias = (None if p is None else p.copy() for p in (self.weight, self.bias))
+        self._saved = Saved(x, mean.astype(working), invstd.astype(working), weight, bias, of_batch)
         return self._saved
 
     def normalise(self, x: Array, saved: Saved) -> Array:
@@ -224,17 +225,20 @@ class OpenBatchNorm2d(BatchNorm2d):
         if not saved.of_batch:
             return g * scale(saved)[:, None]
         terms = self.variance_term(g, centred, saved) + self.mean_term(g)[:, None]
-        return (g - terms) * scale(saved)[:, None]
+        found: Array = (g - terms) * scale(saved)[:, None]
+        return found
 
     def mean_term(self, g: Array) -> Array:
         """Return Σg/n, by which the mean enters grad_input."""
-        return (total(g) / (g.shape[0] * g.shape[2])).astype(g.dtype)
+        found: Array = (total(g) / (g.shape[0] * g.shape[2])).astype(g.dtype)
+        return found
 
     def variance_term(self, g: Array, centred: Array, saved: Saved) -> Array:
         """Return (x − mean)·invstd²·Σ(x − mean)g/n, by which the variance enters grad_input."""
         n = g.shape[0] * g.shape[2]
         slope = total(centred * g) * saved.invstd.astype(FLOAT64) ** 2 / n
-        return centred * slope.astype(g.dtype)[:, None]
+        found: Array = centred * slope.astype(g.dtype)[:, None]
+        return found
 
     def grad_weight(self, g: Array, centred: Array, saved: Saved) -> Array:
         """Return Σ(x − mean)·invstd·g in the type of the weight."""
@@ -257,7 +261,8 @@ def scale(saved: Saved) -> Array:
     """Return invstd·weight, (C,) of the working type."""
     if saved.weight is None:
         return saved.invstd
-    return saved.invstd * saved.weight.reshape(-1).astype(saved.invstd.dtype)
+    found: Array = saved.invstd * saved.weight.reshape(-1).astype(saved.invstd.dtype)
+    return found
 
 
 def column(parameter: Array, like: Array) -> Array:

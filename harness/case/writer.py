@@ -8,6 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from harness.case.model import Case
 
@@ -80,6 +81,8 @@ def _flow(value: Any) -> Any:  # noqa: ANN401
         written: Any = CommentedMap({k: _flow(item) for k, item in {**shape, **value}.items()})
     elif isinstance(value, list | tuple):
         written = CommentedSeq(_flow(item) for item in value)
+    elif isinstance(value, str) and not value.isprintable():
+        return DoubleQuotedScalarString(value)  # of line breaks, other styles keep not all
     else:
         return value
     written.fa.set_flow_style()

@@ -14,39 +14,23 @@ cases = click.argument("cases", nargs=-1, metavar="[CASES]...")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-class Jobs(click.ParamType):
-    """A number of processes, or "auto"."""
+def jobs(value: str) -> int:
+    """Return a number of processes; "auto" stands for that of the processors."""
+    if value == "auto":
+        from harness.runner import processors  # noqa: PLC0415
 
-    name = "N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number."""
-        if value == "auto":
-            from harness.runner import processors  # noqa: PLC0415
-
-            return processors()
-        try:
-            number = int(value)
-        except ValueError:
-            number = 0
-        if number < 1:
-            self.fail(f"'{value}' is neither a number from 1 nor 'auto'.", param, ctx)
-        return number
+        return processors()
+    if not value.isdecimal() or not int(value):
+        raise click.BadParameter(f"'{value}' is neither a number from 1 nor 'auto'.")
+    return int(value)
 
 
-class Shard(click.ParamType):
-    """One part of several, as I/N."""
-
-    name = "I/N"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Return I and N."""
-        part, _, parts = str(value).partition("/")
-        if part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
-            return int(part), int(parts)
-        return self.fail(f"'{value}' should be I/N with I from 1 to N, as 1/8.", param, ctx)
+def shard(value: str) -> tuple[int, int]:
+    """Return one part of several, I/N, as I and N."""
+    part, _, parts = value.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise click.BadParameter(f"'{value}' should be I/N with I from 1 to N, as 1/8.")
+    return int(part), int(parts)
 
 
 def selection(command: Command) -> Command:
@@ -55,7 +39,7 @@ def selection(command: Command) -> Command:
         click.option("-k", "expression", default="", help="Words in ids, joined by and, or, not."),
         click.option("--tag", "tags", multiple=True, help="Only cases with one of these tags."),
         click.option("--sample", type=click.IntRange(1), help="At most N cases, chosen by id."),
-        click.option("--shard", type=Shard(), help="Part I of N, chosen by id."),
+        click.option("--shard", type=shard, metavar="I/N", help="Part I of N, chosen by id."),
     ):
         command = option(command)
     return command

@@ -22,7 +22,9 @@ TARGETS = ("reference", "torch:device=cuda")
     show_default=True,
     help="The folder to write.",
 )
-@click.option("-j", "--jobs", type=options.Jobs(), default="auto", help="Worker processes.")
+@click.option(
+    "-j", "--jobs", type=options.jobs, default="auto", metavar="N", help="Worker processes."
+)
 def command(output: Path, jobs: int) -> None:
     r"""Run the whole suite and write the report, its schema and its summary.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,7 +19,9 @@ ACCURACIES = ("wide", "tree", "any-order")
 )
 @click.option("--against", default="torch", show_default=True, help="The baseline.")
 @click.option("--report", "report_file", type=options.ReportPath(), help="Write the JSON report.")
-@click.option("-j", "--jobs", type=options.Jobs(), default="1", help="Worker processes, or auto.")
+@click.option(
+    "-j", "--jobs", type=options.jobs, default="1", metavar="N", help="Worker processes, or auto."
+)
 @options.selection
 @click.option("--accuracy", type=click.Choice(ACCURACIES), help="The class to hold them to.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, help="Seconds a case.")
@@ -51,20 +52,20 @@ def command(  # noqa: PLR0917
     from harness.report.document import to_json, write_whole  # noqa: PLC0415
     from harness.report.text import Sources, show  # noqa: PLC0415
     from harness.runner import run  # noqa: PLC0415
+    from harness.selection import selection, selectors  # noqa: PLC0415
     from harness.worker import Plan  # noqa: PLC0415
 
     suite = load(cases)
     suite = suite.select(Selection(expression, tags, sample, shard))
     plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full)
-    chosen: dict[str, Any] = {
-        "cases": list(cases),
-        "expression": expression,
-        "tags": list(tags),
-        "sample": sample,
-        "shard": list(shard) if shard else None,
-        "accuracy": accuracy,
-    }
-    chosen = {key: value for key, value in chosen.items() if value}
+    chosen = selection(
+        selectors(suite),
+        expression=expression,
+        tags=list(tags),
+        sample=sample,
+        shard=list(shard) if shard else None,
+        accuracy=accuracy,
+    )
     with following(sys.stderr) as listener:
         outcome = run(
             suite,

@@ -57,8 +57,8 @@ class Standard:
 class _Part:
     """Results of a step, with every standard that was asked for."""
 
-    def __init__(self, step: Step) -> None:
-        self.results: Results = exact(step)
+    def __init__(self, results: Results) -> None:
+        self.results = results
         self.standards: dict[tuple[Quantity, str, Declared | None], Standard] = {}
 
     def standard(self, quantity: Quantity, accuracy: str, declared: Declared | None) -> Standard:
@@ -102,7 +102,7 @@ class Exact:
                 factor=step.factor,
                 unbiased=step.unbiased,
             )
-            part = _part(update)
+            part = _Part(part.results.updating(update))
             self._parts["running_mean"] = self._parts["running_var"] = part
 
     @property
@@ -117,7 +117,7 @@ class Exact:
 
 def _part(step: Step) -> _Part:
     if step.input.size > _LARGEST:
-        return _Part(step)
+        return _Part(exact(step))
     arrays = (
         step.input,
         step.weight,
@@ -140,7 +140,7 @@ class _Keyed:
 
 @lru_cache(maxsize=_KEPT)
 def _kept(keyed: _Keyed) -> _Part:
-    return _Part(keyed.step)
+    return _Part(exact(keyed.step))
 
 
 def _bits(array: Array | None) -> tuple[Any, ...] | None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.case.model import Case, Expectation
 from harness.compare.findings import Culprit, Divergence, number
-from harness.trace import Array, Trace
+from harness.trace import Array, StepTrace, Trace
 from harness.versions import holds
 
 
@@ -42,7 +42,7 @@ def _quantity(
     }
     traces: dict[Culprit, Trace] = {"target": target, "baseline": baseline}
     for side, array in sides.items():
-        if array is None and _refused(expectation, traces[side]):
+        if _refused(expectation, array, traces[side]):
             continue
         index = _differs(array, wanted, float(expectation.within))
         if index is not None:
@@ -76,14 +76,19 @@ def _find(expectation: Expectation, quantity: str, trace: Trace) -> Array | None
     return done[-1].results.get(quantity, done[-1].state.get(quantity))
 
 
-def _refused(expectation: Expectation, trace: Trace) -> bool:
-    """Whether the target says that it does not support something up to the expectation."""
+def _refused(expectation: Expectation, array: Array | None, trace: Trace) -> bool:
+    """Whether the target says that it does not support what the expectation needs."""
     return trace.unsupported is not None or any(
-        step.unsupported is not None
-        or (step.raised is not None and step.raised.type == "NotImplementedError")
+        # Without its gradients a step still has an output and a state.
+        array is None or "output" not in step.results
         for step in trace.steps
-        if step.step < expectation.after
+        if step.step < expectation.after and _unsupported(step)
     )
+
+
+def _unsupported(step: StepTrace) -> bool:
+    refusal = step.raised is not None and step.raised.type == "NotImplementedError"
+    return refusal or step.unsupported is not None
 
 
 def _differs(array: Array | None, wanted: Array | None, within: float) -> tuple[int, ...] | None:

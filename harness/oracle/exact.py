@@ -6,7 +6,7 @@ x̂ = (x − m) / √(v + ε), y = w·x̂ + b, with m and v the mean and the bia
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -105,16 +105,28 @@ def forward(step: Step, arithmetic: Arithmetic | None = None) -> Forward:
         y = y * w
     if b is not None:
         y = y + b
-    if not step.updates:
-        return Forward(kind, n, x, m, d, v, s, r, w, b, y)
+    f = Forward(kind, n, x, m, d, v, s, r, w, b, y)
+    return updated(step, f) if step.updates else f
+
+
+def updated(step: Step, f: Forward) -> Forward:
+    """Add the running statistics to a forward pass of the same input.
+
+    new = (1 − factor)·old + factor·batch, where the batch's variance is n/(n−1) times the biased
+    one (torch/nn/modules/batchnorm.py; Ioffe & Szegedy 2015, algorithm 2).
+    """
+
+    def columns(value: ArrayLike | None) -> Wide:
+        return widen(column(value), f.arithmetic)
+
     factor = columns(step.factor)
     keep = 1.0 - factor
-    batch_var = v * widen(n, kind) / (n - 1) if step.unbiased else v
-    return Forward(
-        kind, n, x, m, d, v, s, r, w, b, y,
-        running_mean=keep * columns(step.running_mean) + factor * m,
+    batch_var = f.v * widen(f.n, f.arithmetic) / (f.n - 1) if step.unbiased else f.v
+    return replace(
+        f,
+        running_mean=keep * columns(step.running_mean) + factor * f.m,
         running_var=keep * columns(step.running_var) + factor * batch_var,
-    )  # fmt: skip
+    )
 
 
 def gradients(step: Step, f: Forward) -> Gradients:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -19,7 +20,7 @@ from harness.oracle.accuracy import (
 from harness.oracle.arithmetic import Arithmetic, Float64, Mask, Wide, narrow, rearrange
 from harness.oracle.bounds import Bounds
 from harness.oracle.doubt import Doubt, either
-from harness.oracle.exact import Forward, Gradients, forward, gradients
+from harness.oracle.exact import Forward, Gradients, forward, gradients, updated
 from harness.oracle.judge import Expected, Special
 from harness.oracle.magnitudes import GradientMagnitudes, Magnitudes
 from harness.oracle.step import Step, column, unrows
@@ -54,6 +55,27 @@ class Results:
         self._exact: dict[Quantity, _Exact] = {}
         self._doubts: dict[Declared | None, Doubt] = {}
         self._bounds: dict[tuple[Accuracy, Declared | None], Bounds] = {}
+
+    def updating(self, step: Step) -> Results:
+        """Return the results of a step that has the same input, and updates running statistics.
+
+        What follows from the input alone is shared.
+
+        Parameters
+        ----------
+        step : Step
+            With this step's `input` and `eps`, by batch statistics.
+        """
+        shared = copy.copy(self)
+        shared.step = step
+        if step.updates:
+            with np.errstate(all="ignore"):
+                shared._forward = updated(step, self._forward)
+        shared._exact = {}
+        if step.parameter_dtype != self.step.parameter_dtype:
+            shared._bounds, shared._doubts = {}, {}
+        shared.__dict__.pop("quantities", None)
+        return shared
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:

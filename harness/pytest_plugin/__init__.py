@@ -65,7 +65,8 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Return what is judged against what."""
     targets = ", ".join(config.getoption("conformance_targets") or ["reference"])
     against = config.getoption("conformance_against")
-    return f"conformance: {targets} against {against}; torch {version('torch')}, bn-harness {__version__}"
+    versions = f"torch {version('torch')}, bn-harness {__version__}"
+    return f"conformance: {targets} against {against}; {versions}"
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile | None:
@@ -92,9 +93,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Load the targets of the cases that are left; say once of each target that is absent."""
     if config.getoption("collectonly") or not any(hasattr(item, "annotate") for item in items):
         return
-    from harness.pytest_plugin.items import prepare  # noqa: PLC0415
+    from harness.pytest_plugin.items import replace_absent  # noqa: PLC0415
 
-    prepare(config, items)
+    replace_absent(config, items)
 
 
 @pytest.hookimpl(wrapper=True)

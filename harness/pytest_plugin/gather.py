@@ -13,6 +13,7 @@ import pytest
 from harness.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from harness.case.suite import Entry
     from harness.report.collect import Collector
     from harness.report.model import Report, Summary
     from harness.worker import About, Batch, Plan
@@ -27,24 +28,19 @@ class Record:
 
     Attributes
     ----------
-    file : str
+    entry : Entry
+        Case or matrix.
     entries : int
         How many entries the file has.
-    entry : str
-        Id of the case or matrix.
-    part, parts : int
-        Which part of the entry's cases, from 1; a hand-written case has one part.
-    matrix : bool
+    part : (int, int)
+        Part I of N of the entry's cases, I from 1.
     batch : Batch
     about : About
     """
 
-    file: str
+    entry: Entry
     entries: int
-    entry: str
-    part: int
-    parts: int
-    matrix: bool
+    part: tuple[int, int]
     batch: Batch
     about: About
 
@@ -134,9 +130,7 @@ def plan(config: pytest.Config) -> Plan:
     )
 
 
-def reported(
-    asked: Plan, records: Iterable[Record], *, partial: bool
-) -> tuple[Report, list[str]]:
+def reported(asked: Plan, records: Iterable[Record], *, partial: bool) -> tuple[Report, list[str]]:
     """Return the report of what items found, and the mistakes in the known divergences.
 
     Parameters
@@ -156,21 +150,21 @@ def reported(
     found = Batch(Collector(), records[0].batch.known)
     counted: set[tuple[str, str, int]] = set()
     for record in records:
-        key = record.file, record.entry, record.part
+        key = record.entry.file, record.entry.item.id, record.part[0]
         if key in counted:
-            _drop(record.batch.collector, asked.baseline)
+            _drop(record.batch.collector, about.baseline)
         counted.add(key)
         found.merge(record.batch)
     chosen = selection(spelled(_ran(records)), accuracy=asked.accuracy)
     report = found.collector.report(
         about.environment,
-        asked.baseline,
+        about.baseline,
         about.names,
         partial=partial,
         absent=about.absent,
         selection=chosen,
     )
-    names = [*about.names, asked.baseline]
+    names = [*about.names, about.baseline]
     return report, found.known.mistakes(names, not chosen and not partial)
 
 
@@ -180,8 +174,10 @@ def _drop(collector: Collector, target: str) -> None:
     collector.declared.pop(target, None)
     for key in [key for key in collector.measures if key[0] == target]:
         del collector.measures[key]
-    for _, results in (*collector.cases.values(), *collector.matrices.values()):
+    for _, results in collector.cases.values():
         results.pop(target, None)
+    for _, matrices in collector.matrices.values():
+        matrices.pop(target, None)
     for name in [name for name, (_, results) in collector.cases.items() if not results]:
         del collector.cases[name]
 
@@ -190,19 +186,28 @@ def _ran(records: Iterable[Record]) -> Iterable[str]:
     """Yield what ran as selectors: a file that ran whole, else its cases and matrices."""
     files: dict[str, dict[str, dict[int, Record]]] = {}
     for record in records:
-        files.setdefault(record.file, {}).setdefault(record.entry, {})[record.part] = record
+        entries = files.setdefault(record.entry.file, {})
+        entries.setdefault(record.entry.item.id, {})[record.part[0]] = record
     for file, entries in files.items():
-        any_part = next(iter(entries.values()))
-        whole = all(len(parts) == next(iter(parts.values())).parts for parts in entries.values())
-        if whole and len(entries) == next(iter(any_part.values())).entries:
+        missing = {name: _parts(found) - len(found) for name, found in entries.items()}
+        (some, *_), *_ = ((*found.values(),) for found in entries.values())
+        if some.entries == len(entries) and not any(missing.values()):
             yield file
             continue
-        for entry, parts in entries.items():
-            for part, record in parts.items():
-                below = "/*" if record.matrix else ""
-                if len(parts) < record.parts:
-                    below += f" (part {part}/{record.parts})"
-                yield f"{file}::{entry}{below}"
+        for name, found in entries.items():
+            glob = (
+                f"{file}::{name}/*"
+                if next(iter(found.values())).entry.matrix
+                else f"{file}::{name}"
+            )
+            if missing[name]:
+                yield from (f"{glob} (part {part} of {_parts(found)})" for part in found)
+            else:
+                yield glob
+
+
+def _parts(found: dict[int, Record]) -> int:
+    return next(iter(found.values())).part[1]
 
 
 def _lines(report: Report) -> Iterable[str]:

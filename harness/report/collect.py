@@ -11,6 +11,7 @@ from typing import Any
 from harness.case.suite import Entry
 from harness.compare import CLASSES, Comparison, Holding, Measure
 from harness.compare import Divergence as Found
+from harness.compare.findings import number
 from harness.report.model import (
     Accuracy,
     CaseResult,
@@ -208,7 +209,9 @@ def telling(divergences: Sequence[Found]) -> list[Found]:
 
 def rounded(value: float) -> float | str:
     """Return a number to three digits, as much as a ratio or a distance in ulps can mean."""
-    return float(f"{value:.3g}") if math.isfinite(value) else str(value)
+    digits = float(f"{value:.3g}") if math.isfinite(value) else value
+    # Near the largest number, three digits can be above it.
+    return digits if math.isfinite(digits) else number(value)
 
 
 def _class(index: int) -> str:

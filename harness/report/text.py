@@ -49,17 +49,17 @@ class Sources:
         return ""
 
 
-def reproduction(report: Report, case: CaseResult, target: str) -> str | None:
-    """Return the shell command that runs one case by one target, None if no file has the case."""
-    if case.file == PYTHON:
-        return None
+def reproduction(
+    case: CaseResult, target: str, baseline: str = "torch", accuracy: str | None = None
+) -> str:
+    """Return the shell command that runs one case by one target."""
     command = ["bn-harness", "run", f"{case.file}::{case.id}"]
     if target != "reference":
         command += ["--target", target]
-    if report.baseline != "torch":
-        command += ["--against", report.baseline]
-    if "accuracy" in report.selection:
-        command += ["--accuracy", str(report.selection["accuracy"])]
+    if baseline != "torch":
+        command += ["--against", baseline]
+    if accuracy is not None:
+        command += ["--accuracy", accuracy]
     return shlex.join(command)
 
 
@@ -139,9 +139,9 @@ def explained(report: Report, case: CaseResult, target: str, sources: Sources) -
     blamed = [each for each in result.divergences if each.culprit != "baseline"]
     for divergence in blamed or result.divergences:
         yield f"  {describe(divergence, report.baseline)}"
-    command = reproduction(report, case, target)
-    if command is not None:
-        yield f"  reproduce: {command}"
+    if case.file != PYTHON:
+        accuracy = report.selection.get("accuracy")
+        yield f"  reproduce: {reproduction(case, target, report.baseline, accuracy)}"
 
 
 def _table(report: Report) -> Table:

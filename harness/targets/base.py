@@ -213,13 +213,13 @@ def _loaded(spec: str, load: Callable[[], T]) -> T:
 def _attribute(spec: str, module: ModuleType, name: str) -> object:
     try:
         found: object = operator.attrgetter(name)(module)
-        return found
     except AttributeError:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
         raise InvalidInput(
             f"--target {spec}: there is no class {name}; "
             f"the module has {', '.join(sorted(classes)) or 'none'}"
         ) from None
+    return found
 
 
 def _adopt(spec: str, found: object) -> Target:

@@ -1,0 +1,215 @@
+"""What a user is told of a mistake: all at once, each with its place, in the format's words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reading import HEAD, mistakes, only_mistake
+
+from harness.case.document import parse
+from harness.case.suite import entries_of
+
+STEP = HEAD + "  steps:\n    - "
+INPUT = STEP + "train: {input: "
+ONES = "{shape: [2, 2, 1, 1], fill: ones}"
+MATRIX = "- id: a\n  why: because.\n  matrix: "
+LEAKS = ("Input should", "valid", "Model", "Literal", "pydantic", "tuple", "dict", "None", "True")
+
+
+def test_all_at_once():
+    """Every mistake of every case is told, in the order of the file."""
+    text = """\
+- id: a b
+  why: because.
+  modul: {num_features: 2}
+- id: b
+  why: because.
+  module: {num_features: two, momentum: [1]}
+  tags: forward
+"""
+
+    assert mistakes(text) == [
+        "1:3: 'module' is missing",
+        "1:7: an id is a word of 1 to 300 characters without spaces and : * ? [ ], found 'a b'",
+        "3:3: unknown key 'modul'; did you mean 'module'?",
+        "6:26: expected an integer, found 'two'",
+        "6:41: expected a number, true or false, or null, found a list",
+        "7:9: expected a list, found 'forward'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 3", "expected a mapping, found 3"),
+        ("- ", "expected a mapping, found null"),
+        ("- id: a", "'why' and 'module' are missing"),
+        (HEAD + "  sorce: x\n", "unknown key 'sorce'; did you mean 'source'?"),
+        (HEAD + "  since: 2.1\n", "a version is a text of numbers and dots, as '2.12', found 2.1"),
+        (HEAD + "  state: {wieght: 1}\n", "unknown key 'wieght'; did you mean 'weight'?"),
+        (STEP + "7\n", "a step is one of train, eval, set, call, cast, save, load, found 7"),
+        (
+            STEP + "trian: {}\n",
+            "a step is one of train, eval, set, call, cast, save, load; did you mean 'train'?",
+        ),
+        (
+            STEP + f"train: {{input: {ONES}}}\n      eval: {{}}\n",
+            "'eval' in a step of another kind; begin a step of its own with '-'",
+        ),
+        (
+            STEP + f"train: {{input: {ONES}, eval: 3}}\n",
+            "unknown key 'eval'; the keys here are grad_output, input, raises, repeat",
+        ),
+        (STEP + f"train: {{input: {ONES}, repeat: 0}}\n", "expected at least 1, found 0"),
+        (INPUT + "3}\n", "expected an array ('values', or 'shape' and 'fill'), found 3"),
+        (INPUT + "{shape: [1]}}\n", "an array needs 'values' or a 'fill'"),
+        (
+            INPUT + "{shape: [1], fil: ones}}\n",
+            "an array needs 'values' or a 'fill'; is 'fil' to be 'fill'?",
+        ),
+        (INPUT + "{fill: ones}}\n", "an input needs a shape"),
+        (INPUT + "{fill: nromal}}\n", "unknown fill 'nromal'; did you mean 'normal'?"),
+        (INPUT + "{fill: normal, sdt: 3}}\n", "unknown key 'sdt'; did you mean 'std'?"),
+        (
+            INPUT + "{shape: [2], fill: uniform, low: 3}}\n",
+            "low 3.0 is above high 1.0: exchange them",
+        ),
+        (
+            STEP + "call: reset_parameter\n",
+            "'reset_parameter' is not one of reset_running_stats, reset_parameters, deepcopy; "
+            "did you mean 'reset_parameters'?",
+        ),
+        (STEP + "set: {eps: abc}\n", "expected a number, true or false, or null, found 'abc'"),
+        (
+            STEP + "call: deepcopy\n      raises: {type: E, match: '('}\n",
+            "'(' is not a regular expression: missing ), unterminated subpattern at position 0",
+        ),
+        (
+            MATRIX + "{shape: [[2, 3]], fill: ones, moment: 1}\n",
+            "unknown key 'moment'; did you mean 'momentum'?",
+        ),
+        (
+            MATRIX + "{shape: [[2, 3]], fill: ones, sequence: TX}\n",
+            "a sequence is 1 to 40 letters, T for a train step and E for an eval step, found 'TX'",
+        ),
+        (
+            MATRIX + "{shape: [[2, 3]], fill: ones, momentum: []}\n",
+            "expected a list of at least 1, found 0",
+        ),
+        (MATRIX + "{shape: [[2]], fill: ones}\n  strength: 4\n", "4 is not one of full, 2, 3"),
+    ],
+)
+def test_messages(text, message):
+    """A mistake is told in the words of the format, with the nearest right word."""
+    assert only_mistake(text) == message
+
+
+def test_one_shape_for_a_list_of_shapes():
+    """A shape where shapes are wanted is told at each of its sizes."""
+    text = MATRIX + "{shape: [2, 3], fill: ones}\n"
+
+    assert mistakes(text) == ["3:20: expected a list, found 2", "3:23: expected a list, found 3"]
+
+
+@pytest.mark.parametrize(
+    ("word", "right"), [("float31", "float32"), ("bloat16", "bfloat16"), ("Float64", "float64")]
+)
+def test_nearest_dtype(word, right):
+    """A misspelled type is told with the nearest one."""
+    found = only_mistake(STEP + f"cast: {word}\n")
+
+    assert found.endswith(f"did you mean '{right}'?")
+
+
+def test_nearest_layout():
+    """A misspelled layout is told with the nearest one."""
+    found = only_mistake(INPUT + "{shape: [1, 1, 1, 1], fill: ones, layout: chanels_last}}\n")
+
+    assert found.endswith("did you mean 'channels_last'?")
+
+
+def test_key_named_as_a_kind():
+    """A key that is called as the reader's own kinds of item does not draw mistakes to it."""
+    found = mistakes(HEAD.replace("why: because.", "why: 3") + "  case: 1\n")
+
+    assert [line.split(":")[0] for line in found] == ["2", "4"]
+
+
+KEYS = (
+    "id why source tags since before module state steps expect raises matrix strength shape fill "
+    "values dtype layout train eval set call cast save load from add drop parameter weight "
+    "momentum num_features input grad_output after within output type match case low xyz"
+).split()
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 5)
+    | st.floats()
+    | st.sampled_from([*KEYS, "normal", "float32", "TE", "2.1", "", "é", "a b", "{x}", "("])
+)
+JSON = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(JSON, max_size=3))
+def test_any_structure(data):
+    """Any structure gives cases or mistakes, in the words of the format and with a place."""
+    text = json.dumps(data).replace("-Infinity", "-.inf").replace("Infinity", ".inf")
+    _, found = entries_of(parse(text.replace("NaN", ".nan").encode(), "f"))
+    leaks = [word for _, message in found for word in LEAKS if word in message]
+
+    assert leaks == []
+
+
+VALID = {
+    "id": "a",
+    "why": "b",
+    "module": {"num_features": 2, "momentum": None},
+    "state": {"weight": [1, 2], "bias": {"fill": "ones"}},
+    "steps": [
+        {"train": {"input": {"shape": [2, 2, 1, 1], "fill": "normal"}, "repeat": 2}},
+        {"eval": {"input": {"values": [[[[1]], [[2]]]]}, "grad_output": {"fill": "ones"}}},
+        {"set": {"eps": 1, "weight": {"parameter": [1, 2]}}},
+        {"save": "x"},
+        {"load": {"from": "x", "drop": ["bias"], "add": {"weight": [1, 2]}}},
+    ],
+    "expect": [{"after": 1, "running_mean": [1, 2], "within": 0.1}],
+    "raises": {"type": "ValueError", "match": "x"},
+}
+AXES = {
+    "id": "m",
+    "why": "b",
+    "matrix": {"shape": [[2, 2]], "fill": ["ones", {"fill": "normal"}], "momentum": [0, None]},
+}
+
+
+def places(value, path=()):
+    """Return the path of every value."""
+    below = value.items() if isinstance(value, dict) else ()
+    below = enumerate(value) if isinstance(value, list) else below
+    return [path, *(deep for key, item in below for deep in places(item, (*path, key)))]
+
+
+@pytest.mark.parametrize("whole", [VALID, AXES], ids=["case", "matrix"])
+@pytest.mark.parametrize("wrong", [None, True, -1, 1.5, "xyz", [], {}, [[]], {"xyz": 1}], ids=str)
+def test_one_wrong_value(whole, wrong):
+    """A wrong value anywhere is told at its own place or within, in the words of the format."""
+    for path in places(whole)[1:]:
+        changed = json.loads(json.dumps(whole))
+        parent = changed
+        for part in path[:-1]:
+            parent = parent[part]
+        parent[path[-1]] = wrong
+        document = parse(json.dumps([changed]).encode(), "f")
+        _, found = entries_of(document)
+
+        assert not [word for _, message in found for word in LEAKS if word in message], found
