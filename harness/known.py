@@ -73,7 +73,7 @@ class KnownDivergences:
         covering = [self._entry(comparison, each.quantity) for each in _held(comparison)]
         needed = [index for index in covering if index is not None]
         self.used.update(needed)
-        if len(needed) == len(covering):
+        if needed and len(needed) == len(covering):
             first = self.entries[needed[0]]
             comparison.verdict = "known"
             comparison.reason, comparison.link = first.reason, first.link

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Literal
 
-from covertable import make_async  # type: ignore[import-untyped]  # it has no types
+from covertable import make_async
 
 Strength = Literal["full", 2, 3]
 

@@ -105,7 +105,7 @@ def parse(content: bytes, name: str) -> Document:
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         said = ", ".join(part for part in (error.context, error.problem) if part)
         raise InvalidCases([document.located(place, f"not YAML: {said}")]) from None
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # ruamel.yaml lets malformed directives and escapes end in errors of many kinds.
         said = " ".join(str(error).split())
         raise InvalidCases([document.located((1, 1), f"not YAML: {said}")]) from None

@@ -44,7 +44,7 @@ class Forward(Model):
     input: ArrayUnion
     """The input, shape (N, C, H, W)."""
     grad_output: ArrayUnion | None = None
-    """Gradient of the loss by the output; its shape is the input's unless given."""
+    """Gradient of the loss by the output; its shape and type are the input's unless given."""
     repeat: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1
     """How often the step is executed, each time on the same data."""
     raises: Raises | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,11 @@ from harness.case.document import Document, scan
 from harness.case.matrix import Matrix
 from harness.case.mistakes import located
 from harness.case.model import Case
+from harness.case.selection import Selection, expression, hashed
 from harness.errors import InvalidCases, InvalidInput
+
+__all__ = ["KNOWN", "Entry", "Selection", "Suite", "entries_of", "load", "schema", "shipped"]
+__all__ += ["shown_name"]
 
 KNOWN = "known.yaml"
 """The file of known divergences, which holds no cases."""
@@ -65,33 +68,7 @@ class Entry:
         return self.item.ids() if isinstance(self.item, Matrix) else iter((self.item.id,))
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which cases of a suite are wanted; each part is a function of one case alone.
-
-    Attributes
-    ----------
-    expression : str
-        Words joined by and, or, not, found in ids, as in ``pytest -k``.
-    tags : tuple of str
-        Any of these.
-    sample : int or None
-        At most this many: those whose ids hash lowest.
-    shard : (int, int) or None
-        Part I of N, I from 1, chosen by a hash of the id.
-    """
-
-    expression: str = ""
-    tags: tuple[str, ...] = ()
-    sample: int | None = None
-    shard: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.sample is not None and self.sample < 0:
-            raise InvalidInput(f"a sample of {self.sample} cases; choose 0 or more")
-        if self.shard is not None and not 1 <= self.shard[0] <= self.shard[1]:
-            part, parts = self.shard
-            raise InvalidInput(f"shard {part}/{parts}: choose I/N with I from 1 to N")
+_EVERYTHING = Selection()
 
 
 @dataclass(frozen=True)
@@ -108,7 +85,7 @@ class Suite:
 
     entries: tuple[Entry, ...]
     globs: dict[str, tuple[str, ...]]
-    selection: Selection = Selection()
+    selection: Selection = _EVERYTHING
 
     def select(self, selection: Selection) -> Suite:
         """Return the suite with another selection."""
@@ -125,7 +102,7 @@ class Suite:
 
     def _keeper(self) -> Callable[[Case], bool]:
         wanted = self.selection
-        words = _expression(wanted.expression)
+        words = expression(wanted.expression)
         limit = None if wanted.sample is None else self._limit(wanted.sample)
 
         def keep(case: Case) -> bool:
@@ -133,9 +110,12 @@ class Suite:
                 return False
             if words is not None and not words(case.id):
                 return False
-            if wanted.shard is not None and _hash(case.id) % wanted.shard[1] != wanted.shard[0] - 1:
+            if (
+                wanted.shard is not None
+                and hashed(case.id) % wanted.shard[1] != wanted.shard[0] - 1
+            ):
                 return False
-            return limit is None or _hash(f"sample {case.id}") <= limit
+            return limit is None or hashed(f"sample {case.id}") <= limit
 
         return keep
 
@@ -145,7 +125,7 @@ class Suite:
         A case that is added to the suite puts at most one other out of the sample.
         """
         chosen = replace(self.selection, sample=None, shard=None)
-        hashes = (_hash(f"sample {case.id}") for _, case in self.select(chosen).cases())
+        hashes = (hashed(f"sample {case.id}") for _, case in self.select(chosen).cases())
         return max(heapq.nsmallest(sample, hashes), default=-1)
 
 
@@ -294,27 +274,3 @@ def _repeated(entries: list[Entry]) -> Iterator[tuple[str, Place, str]]:
     for entry, name, other in taken:
         message = f"the id '{name}' is taken by {other.file}:{other.line}"
         yield entry.file, (entry.line, 1), f"{entry.file}:{entry.line}:1: {message}"
-
-
-def _expression(text: str) -> Callable[[str], bool] | None:
-    """Return whether an id has the words of an expression, as a function of the id."""
-    if not text:
-        return None
-    from _pytest.mark.expression import Expression  # noqa: PLC0415  # slow, and seldom needed
-
-    try:
-        compiled = Expression.compile(text)
-    except (SyntaxError, RecursionError, MemoryError) as error:
-        raise InvalidInput(f"-k '{text}': {error}; join words by and, or, not") from None
-
-    def holds(name: str) -> bool:
-        def found(word: str, /, **_: object) -> bool:
-            return word in name
-
-        return compiled.evaluate(found)
-
-    return holds
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")

@@ -15,6 +15,7 @@ VERBS = {
     "run": "Execute cases and judge the targets.",
     "report": "Regenerate everything under reports/.",
     "check": "Validate case files.",
+    "adequacy": "Test the suite on implementations that are wrong on purpose.",
     "targets": "List the targets.",
     "schema": "Print the JSON Schema of case files or reports.",
 }

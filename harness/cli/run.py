@@ -50,9 +50,9 @@ def command(  # noqa: PLR0917
     from harness.case.suite import Selection, load  # noqa: PLC0415
     from harness.cli.progress import following  # noqa: PLC0415
     from harness.report.document import to_json, write_whole  # noqa: PLC0415
+    from harness.report.selection import selection, selectors  # noqa: PLC0415
     from harness.report.text import Sources, show  # noqa: PLC0415
     from harness.runner import run  # noqa: PLC0415
-    from harness.selection import selection, selectors  # noqa: PLC0415
     from harness.worker import Plan  # noqa: PLC0415
 
     suite = load(cases)

@@ -83,11 +83,9 @@ class Judge:
             (-1, 0), self.case.raises, trace.raised, self.baseline.raised
         )
         if trace.raised is not None or self.baseline.raised is not None:
+            found.bitwise_equal = trace.raised is not None and self.baseline.raised is not None
             return False
-        for name in STATE:
-            found.divergences += discrete.form(
-                (-1, 0), name, trace.initial.get(name), self.baseline.initial.get(name)
-            )
+        found.divergences += discrete.initial(trace.initial, self.baseline.initial)
         return True
 
     def _steps(

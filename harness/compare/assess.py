@@ -166,7 +166,7 @@ def assess(
     for position, (asked, done) in enumerate(zip(follow(case), trace.steps, strict=False)):
         shared = other[position] if position < len(other) else None
         exact = _exact(asked, before, done, shared)
-        judged = {}
+        judged: dict[str, Judged] = {}
         if exact is not None:
             declared = declarations(exact.step)
             standard = accuracy or standard_accuracy(exact.step.input.dtype.name)
@@ -225,6 +225,7 @@ def _computed(
         if running and failed and not _updated(before, done):
             continue
         array = (done.state if running else done.results).get(quantity)
-        images = quantity in ("output", "grad_input")
-        if array is not None and array.shape == (shape if images else row):
+        if array is None or array.dtype.kind == "c":  # its type differs, and it has no distance
+            continue
+        if array.shape == (shape if quantity in ("output", "grad_input") else row):
             yield quantity, array

@@ -53,6 +53,18 @@ def _kind(raised: Raised) -> tuple[str, bool]:
     return raised.type, raised.phase == "backward"
 
 
+def initial(
+    target: Mapping[str, Array | None], baseline: Mapping[str, Array | None]
+) -> Iterator[Divergence]:
+    """Yield where the state before the first step differs: nothing has been computed yet."""
+    for name in STATE:
+        ours, theirs = target.get(name), baseline.get(name)
+        different = list(form((-1, 0), name, ours, theirs))
+        yield from different
+        if not different and ours is not None and theirs is not None:
+            yield from _values((-1, 0), name, ours, theirs)
+
+
 def results(
     at: tuple[int, int], target: Assessed, baseline: Assessed, skip: frozenset[str]
 ) -> Iterator[Divergence]:

@@ -82,7 +82,7 @@ def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
     given = forward.input.array((), asked.dtype)
     gradient = None
     if forward.grad_output is not None:
-        gradient = forward.grad_output.array(given.shape, asked.dtype, like=given)
+        gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
     mean, variance = before.get("running_mean"), before.get("running_var")
     batch = asked.training or (mean is None and variance is None)
     if asked.training and not asked.track:

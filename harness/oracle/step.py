@@ -18,7 +18,8 @@ def rows(images: Array) -> Array:
     """Lay (N, C, H, W) out as (C, N·H·W), a row for each channel; (C, n) is returned as it is."""
     if images.ndim == _ROWS:
         return images
-    return images.transpose(1, 0, 2, 3).reshape(images.shape[1], -1)
+    count, channels, height, width = images.shape
+    return images.transpose(1, 0, 2, 3).reshape(channels, count * height * width)
 
 
 def unrows(array: Array, shape: tuple[int, ...]) -> Array:

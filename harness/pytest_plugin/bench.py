@@ -17,8 +17,8 @@ from harness.errors import InvalidCases, InvalidInput
 from harness.pytest_plugin.gather import plan
 from harness.report.collect import Origin
 from harness.report.model import Report
+from harness.report.selection import selection
 from harness.report.text import Sources, describe, explained, reproduction
-from harness.selection import selection
 from harness.worker import About, Batch, Plan, Worker
 
 

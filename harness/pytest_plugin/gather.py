@@ -88,9 +88,9 @@ class Gatherer:
         stopped = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         records = [Record.unpacked(text) for text in self.packed.values()]
         if not records:
-            self.lines.append("no case ran, so that there is no report")
-            if fine and file is not None:
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            if file is not None:
+                self.lines.append(f"no case ran, so that {file} is not written")
+                session.exitstatus = pytest.ExitCode.USAGE_ERROR if fine else exitstatus
             return
         partial = bool(
             stopped or session.shouldfail or session.shouldstop or self.begun - set(self.packed)
@@ -142,7 +142,7 @@ def reported(asked: Plan, records: Iterable[Record], *, partial: bool) -> tuple[
         Not all items that were selected have finished.
     """
     from harness.report.collect import Collector  # noqa: PLC0415
-    from harness.selection import selection, spelled  # noqa: PLC0415
+    from harness.report.selection import selection, spelled  # noqa: PLC0415
     from harness.worker import Batch  # noqa: PLC0415
 
     records = list(records)

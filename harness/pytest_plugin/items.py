@@ -24,9 +24,6 @@ PARTS = 8
 SHOWN = 10
 """Most failing cases of an item that are shown one by one."""
 
-_REPORTED = ("nodeid", "location", "keywords", "outcome", "longrepr", "when")
-_REPORTED += ("sections", "duration", "start", "stop", "user_properties")
-
 
 class CaseFile(pytest.File):
     """A file of cases: an item for each hand-written case and target, some for each matrix."""
@@ -74,7 +71,7 @@ class CaseItem(pytest.Item):
         **node: Any,  # noqa: ANN401  # pytest's own
     ) -> None:
         which = f"-{part[0]}/{part[1]}" if entry.matrix else ""
-        super().__init__(name=f"{entry.item.id}[{target}{which}]", **node)
+        super().__init__(**_named(f"{entry.item.id}[{target}{which}]", node))
         self.entry, self.entries, self.target, self.part = entry, entries, target, part
         self.extra_keyword_matches.update(entry.item.tags)
         self.record: Record | None = None
@@ -112,10 +109,9 @@ class CaseItem(pytest.Item):
     def _report_subtest(self, case: str, text: str) -> None:
         call = pytest.CallInfo.from_call(lambda: pytest.fail(text, pytrace=False), when="call")
         report = self.ihook.pytest_runtest_makereport(item=self, call=call)
-        subtest = pytest.SubtestReport(
-            **{name: getattr(report, name) for name in _REPORTED},
-            context=SubtestContext(msg=case.removeprefix(f"{self.entry.item.id}/"), kwargs={}),
-        )
+        subtest = pytest.SubtestReport.__new__(pytest.SubtestReport)
+        context = SubtestContext(msg=case.removeprefix(f"{self.entry.item.id}/"), kwargs={})
+        vars(subtest).update(vars(report), context=context)
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         with capture.global_and_fixture_disabled() if capture else nullcontext():
             self.ihook.pytest_runtest_logreport(report=subtest)
@@ -149,12 +145,14 @@ class AbsentTarget(pytest.Item):
 
     Parameters
     ----------
+    target : str
+        The SPEC.
     reason : str
     """
 
-    def __init__(self, *, reason: str, **node: Any) -> None:  # noqa: ANN401  # pytest's own
-        super().__init__(**node)
-        self.reason = reason
+    def __init__(self, *, target: str, reason: str, **node: Any) -> None:  # noqa: ANN401  # pytest's own
+        super().__init__(**_named(f"absent[{target}]", node))
+        self.target, self.reason = target, reason
 
     def runtest(self) -> None:
         """Skip."""
@@ -179,20 +177,26 @@ def replace_absent(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if not isinstance(item, CaseItem) or item.target not in absent:
             kept.append(item)
-            continue
-        dropped.append(item)
-        if item.target not in said:
+        elif item.target in said:
+            dropped.append(item)
+        else:
             said.add(item.target)
             kept.append(
                 AbsentTarget.from_parent(
                     item.parent,  # type: ignore[arg-type]  # typed as if it could be missing
-                    name=f"absent[{item.target}]",
+                    target=item.target,
                     reason=absent[item.target],
                 )
             )
-    if dropped:
+    if said:
         items[:] = kept
+    if dropped:
         config.hook.pytest_deselected(items=dropped)
+
+
+def _named(name: str, node: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an item, its id spelled so that pytest reads back what it wrote."""
+    return {**node, "name": name, "nodeid": f"{node['parent'].nodeid}::{name}"}
 
 
 def _conclude(found: Found) -> None:

@@ -116,7 +116,8 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
     for case, target, _ in failures(report):
         shown[target] = shown.get(target, 0) + 1
         if shown[target] <= SHOWN:
-            console.print(Text("\n".join(explained(report, case, target, sources)) + "\n"))
+            lines = explained(report, case, target, sources)
+            console.print(Text("\n".join(lines) + "\n"), soft_wrap=True)
     for target, count in shown.items():
         if count > SHOWN:
             console.print(Text(f"... and {count - SHOWN} more cases of {target}\n"))

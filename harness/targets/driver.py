@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Protocol, TypeVar
@@ -84,6 +85,13 @@ def execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
     construct : callable
         Makes the module from its constructor arguments.
     """
+    with warnings.catch_warnings():
+        # What a module warns of is between it and its users.
+        warnings.simplefilter("ignore")
+        return _execute(case, construct)
+
+
+def _execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
     try:
         subject = construct(case.module)
         walk = _Walk(case, subject)
@@ -184,7 +192,8 @@ class _Walk:
 
     def _forward(self, forward: Forward, record: dict[str, Any]) -> None:
         record["phase"] = "forward"
-        given, pristine = self._given(forward.input, (), None)
+        # An array that the module may do anything to, and one that it never sees.
+        given, pristine = given_arrays(forward.input, (), self.dtype)
         differentiate = forward.grad_output is not None
         try:
             output = self.subject.forward(given, differentiate)
@@ -194,7 +203,9 @@ class _Walk:
         if forward.grad_output is None:
             return
         record["phase"] = "backward"
-        grad_output, pristine_grad = self._given(forward.grad_output, output.shape, pristine)
+        grad_output, pristine_grad = given_arrays(
+            forward.grad_output, output.shape, given.dtype.name, pristine
+        )
         try:
             for name, gradient in self.subject.backward(grad_output).items():
                 _keep(record, name, gradient)
@@ -202,12 +213,6 @@ class _Walk:
             record["input_changed"] = not (
                 same_bits(given, pristine) and same_bits(grad_output, pristine_grad)
             )
-
-    def _given(
-        self, spec: ArraySpec, shape: tuple[int, ...], like: Array | None
-    ) -> tuple[Array, Array]:
-        """Return an array that the module may do anything to, and one that it never sees."""
-        return given_arrays(spec, shape, self.dtype, like)
 
     def _assign(self, name: str, value: object) -> None:
         parameter = isinstance(value, Parameter)
@@ -242,7 +247,7 @@ def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
 
 
 def given_arrays(
-    spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None
+    spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None = None
 ) -> tuple[Array, Array]:
     """Return an input twice: to give away, and to keep."""
     given = spec.array(shape, dtype, like)

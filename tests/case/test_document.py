@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -112,7 +113,7 @@ def test_alias_is_its_anchor():
 
 
 def test_billion_laughs():
-    """Aliases of aliases are counted as often as they stand, and refused before they fill memory."""
+    """Aliases of aliases are counted as often as they stand, and refused in time."""
     lines = ["- &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]"]
     lines += [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
 
@@ -165,32 +166,30 @@ def test_read_and_scan(tmp_path):
     assert scan(path).mistakes == [((2, 1), "duplicate key 'a', first in line 1")]
 
 
-FRAGMENTS = st.lists(
-    st.sampled_from(
-        [*"-:,[]{}&*!|>'\"#%@`?~\n\t 0a", "- ", ": ", "\n  ", "&a ", "*a", "!!int ", "%YAML 1.9\n"]
-        + ["---\n", "...\n", "\\ud800", "1e5", "id: a\n", "\u2028", "\x85", "%TAG ! x\n", '"\\x']
-    ),
-    max_size=30,
-).map("".join)
+SIGNS = [*"-:,[]{}&*!|>'\"#%@`?~\n\t 0a", "- ", ": ", "\n  ", "&a ", "*a", "!!int ", "---\n"]
+ODD = ["%YAML 1.9\n", "...\n", "\\ud800", "1e5", "id: a\n", "\u2028", "\x85", "%TAG ! x\n", '"\\x']
+FRAGMENTS = st.lists(st.sampled_from(SIGNS + ODD), max_size=30).map("".join)
+
+
+def outcome(content):
+    """Return the document, or the mistakes that it is refused for."""
+    try:
+        return parse(content, "f")
+    except InvalidCases as error:
+        return error.mistakes
 
 
 @settings(max_examples=400, deadline=None)
 @given(FRAGMENTS | st.text(max_size=40))
 def test_any_text(text):
     """Any text gives values or InvalidCases, whose mistakes all have a place."""
-    try:
-        found = parse(text.encode("utf-8", "surrogatepass"), "f")
-    except InvalidCases as error:
-        assert all(mistake.startswith("f:") for mistake in error.mistakes)
-    else:
-        assert isinstance(found, Document)
+    found = outcome(text.encode("utf-8", "surrogatepass"))
+
+    assert isinstance(found, Document) or all(re.match(r"f:\d+:\d+: .", said) for said in found)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes(content):
     """Any bytes give values or InvalidCases."""
-    try:
-        parse(content, "f")
-    except InvalidCases as error:
-        assert error.mistakes
+    assert outcome(content)

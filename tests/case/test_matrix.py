@@ -185,7 +185,9 @@ def test_budget():
 def test_too_many():
     """More than ten million cases, or a covering array without end, are refused at once."""
     many = f"{list(range(400))}"
-    text = f"{HEAD}  matrix: {{shape: [[2]], fill: ones, eps: {many}, seed: {many}, momentum: {many}"
+    text = (
+        f"{HEAD}  matrix: {{shape: [[2]], fill: ones, eps: {many}, seed: {many}, momentum: {many}"
+    )
 
     assert "the matrix has 64000000 cases, the limit is 10000000" in only_mistake(text + "}\n")
     assert "pairs of values; give its axes fewer" in only_mistake(text + "}\n  strength: 2\n")

@@ -89,7 +89,10 @@ def test_ranks(rank):
         ("  since: '2.1'\n  before: '2.1'\n", "no version of torch is from 2.1 on and before 2.1"),
         ("  steps:\n    - load: {from: a}\n    - save: a\n", "no earlier step saves 'a'"),
         ("  steps:\n    - set: {weight: {fill: special, index: 9}}\n", "index 9 is outside"),
-        ("  steps:\n    - save: a\n    - load: {from: a, add: {b: {fill: proportional}}}\n", "is for"),
+        (
+            "  steps:\n    - save: a\n    - load: {from: a, add: {b: {fill: proportional}}}\n",
+            "is for",
+        ),
         ("  expect: [{after: 1, weight: [1, 1]}]\n", "there are no steps; only after: 0 is left"),
         ("  expect: [{after: 0}]\n", "an expectation names at least one quantity"),
         ("  expect: [{after: 0, output: [1]}]\n", "no output but after a train or eval step"),
@@ -241,8 +244,8 @@ def test_round_trip_of_everything():
 
 
 def test_round_trip_of_the_suite():
-    """The first case of each entry of the shipped suite survives being written."""
-    cases = [next(entry.cases()) for entry in load().entries]
+    """The first case of every fourth entry of the shipped suite survives being written."""
+    cases = [next(entry.cases()) for entry in load().entries[::4]]
 
     assert items(to_yaml(cases)) == cases
 

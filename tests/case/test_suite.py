@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import HEAD
 
@@ -67,7 +67,8 @@ def test_folder(folder):
         (["sub/one.yaml::eps-one", "sub"], ["eps-one", "eps-two"]),
     ],
 )
-def test_selectors(folder, selectors, expected):
+@pytest.mark.usefixtures("folder")
+def test_selectors(selectors, expected):
     """A file, a folder, or either with a glob of ids."""
     assert ids(load(selectors)) == expected
 
@@ -135,15 +136,17 @@ def test_id_of_a_matrix_case(folder):
         (Selection(sample=0), []),
     ],
 )
-def test_selection(folder, selection, expected):
+@pytest.mark.usefixtures("folder")
+def test_selection(selection, expected):
     """Words of the id and tags select, all parts together."""
     assert ids(load(["."]).select(selection)) == expected
 
 
 @pytest.mark.parametrize("expression", ["and", "a b", "(a", "a and", "(" * 5000])
-def test_bad_expression(folder, expression):
+@pytest.mark.usefixtures("folder")
+def test_bad_expression(expression):
     """An expression that cannot be read is an error that names the option."""
-    with pytest.raises(InvalidInput, match="^-k .*; join words by and, or, not"):
+    with pytest.raises(InvalidInput, match=r"^-k .*; join words by and, or, not"):
         ids(load(["."]).select(Selection(expression=expression)))
 
 
@@ -161,7 +164,8 @@ def test_bad_sample():
 
 
 @pytest.mark.parametrize("count", [1, 5, 27, 100])
-def test_sample(folder, count):
+@pytest.mark.usefixtures("folder")
+def test_sample(count):
     """A sample has exactly as many cases as asked for, if there are so many."""
     assert len(ids(load(["."]).select(Selection(sample=count)))) == min(count, 27)
 
@@ -175,15 +179,23 @@ def test_sample_is_stable(folder):
     assert len({*before} - {*after}) <= 1
 
 
-@given(st.integers(1, 9), st.none() | st.integers(0, 30))
-def test_shards(parts, sample):
-    """The shards of a selection have each of its cases once."""
-    suite = load([shipped() / "core" / "momentum.yaml"]).select(Selection(expression="count"))
-    whole = ids(suite.select(Selection("count", sample=sample)))
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """Return a suite of one matrix and one case."""
+    path = tmp_path_factory.mktemp("small") / "small.yaml"
+    path.write_text(MATRIX + case("momentum"))
+    return load([path])
+
+
+@settings(max_examples=30, deadline=None)
+@given(parts=st.integers(1, 9), sample=st.none() | st.integers(0, 30))
+def test_shards(small, parts, sample):
+    """The shards of a selection have each of its cases once; samples are drawn before."""
+    whole = ids(small.select(Selection(sample=sample)))
     shards = [
         name
         for part in range(1, parts + 1)
-        for name in ids(suite.select(Selection("count", sample=sample, shard=(part, parts))))
+        for name in ids(small.select(Selection(sample=sample, shard=(part, parts))))
     ]
 
     assert sorted(shards) == sorted(whole)
@@ -202,7 +214,8 @@ def test_shipped():
 
 def test_light_import():
     """Reading cases needs neither torch nor pytest."""
-    code = "import sys, harness.case.suite as s; s.load(); print({'torch', '_pytest'} & {*sys.modules})"
+    code = "import sys, harness.case.suite as suite; suite.load(); "
+    code += "print({'torch', '_pytest'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own
 
     assert done.stdout == "set()\n"

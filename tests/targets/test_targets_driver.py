@@ -35,7 +35,7 @@ def case(*steps, state=None, **module):
 
 @pytest.fixture(params=["torch", "reference"])
 def target(request):
-    """A torch module, and an array class."""
+    """Return a torch module, and an array class."""
     return resolve(request.param)
 
 
@@ -278,10 +278,10 @@ def test_bfloat16_bits_survive_the_way_through_torch():
 class WritesIntoItsInput(BatchNorm2d):
     """Spoils what it is given."""
 
-    def __call__(self, input):  # noqa: A002  # as torch calls it
+    def __call__(self, given):
         """Normalise, and write zeros into the input."""
-        output = super().__call__(input)
-        input[...] = 0
+        output = super().__call__(given)
+        given[...] = 0
         return output
 
 

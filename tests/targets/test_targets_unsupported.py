@@ -146,7 +146,7 @@ def test_outputs_are_judged_where_gradients_are_unsupported():
 class Exits(BatchNorm2d):
     """Wants to leave."""
 
-    def __call__(self, given):
+    def __call__(self, _):
         """Leave."""
         raise SystemExit(0)
 
@@ -154,7 +154,7 @@ class Exits(BatchNorm2d):
 class Surprises(BatchNorm2d):
     """Returns no array."""
 
-    def __call__(self, given):
+    def __call__(self, _):
         """Return words."""
         return "normalised"
 
@@ -175,7 +175,7 @@ class Broken(BatchNorm2d):
 class Unspeakable(BatchNorm2d):
     """Raises what cannot be shown."""
 
-    def __call__(self, given):
+    def __call__(self, _):
         """Fail."""
 
         class Silent(Exception):  # noqa: N818
@@ -209,7 +209,7 @@ def test_messages_carry_no_addresses():
     """An address in an error's message, which differs from run to run, is not kept."""
 
     class Addresses(BatchNorm2d):
-        def __call__(self, given):
+        def __call__(self, _):
             raise ValueError(f"wrong {object()}")
 
     trace = resolve(Addresses).execute(case(TRAIN))

@@ -106,18 +106,6 @@ class CounterInInt32(OpenBatchNorm2d):
             self.num_batches_tracked = self.num_batches_tracked.astype(np.int32)
 
 
-class CounterWithAnAxis(OpenBatchNorm2d):
-    """The counter has the shape (1,).
-
-    Could be met where scalars are stored as arrays of one element.
-    """
-
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked = self.num_batches_tracked.reshape(1)
-
-
 class CounterOfSamples(OpenBatchNorm2d):
     """Each sample counts, not each batch.
 
@@ -172,7 +160,8 @@ class CounterConverted(OpenBatchNorm2d):
     def to(self, dtype: DTypeLike) -> CounterConverted:
         super().to(dtype)
         if self.num_batches_tracked is not None:
-            self.num_batches_tracked = self.num_batches_tracked.astype(dtype)
+            with np.errstate(all="ignore"):
+                self.num_batches_tracked = self.num_batches_tracked.astype(dtype)
         return self
 
 

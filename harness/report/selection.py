@@ -1,4 +1,4 @@
-"""Which cases were chosen, spelled alike however a user named them."""
+"""What a report says of which cases were chosen, alike however a user named them."""
 
 from __future__ import annotations
 

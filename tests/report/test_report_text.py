@@ -1,0 +1,137 @@
+"""What a run says to its user."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+
+import harness
+from harness.case.model import Case
+from harness.case.suite import Entry, Suite
+from harness.reference import BatchNorm2d
+from harness.report.markdown import to_markdown
+from harness.report.model import Divergence
+from harness.report.text import PYTHON, Sources, describe, show
+
+torch.set_num_threads(1)
+
+
+class Biased(BatchNorm2d):
+    """Puts the biased variance into running_var."""
+
+    def __call__(self, given):
+        """Normalise; every statistic shrinks."""
+        output = super().__call__(given)
+        self.running_var *= 0.9
+        return output
+
+
+def case(number=1):
+    """Return a case that shows it."""
+    given = {"shape": [4, 2, 3, 3], "fill": "normal", "seed": number}
+    return Case.model_validate(
+        {
+            "id": f"case-{number}",
+            "why": f"reason {number}.",
+            "module": {"num_features": 2},
+            "steps": [{"train": {"input": given}}],
+        }
+    )
+
+
+def shown(cases, targets):
+    """Return what is shown of a run."""
+    entries = tuple(Entry(each, PYTHON, place) for place, each in enumerate(cases, 1))
+    stream = io.StringIO()
+    show(harness.run(cases, targets), Sources(Suite(entries, {})), stream)
+    return stream.getvalue()
+
+
+def test_each_failure_has_its_own_reason():
+    """A failing case is shown with its own why, place and quantity."""
+    text = shown([case(1), case(2)], [Biased])
+
+    assert "why: reason 1." in text
+    assert "why: reason 2." in text
+    assert text.count("step 1: running_var[") == 2
+
+
+def test_cases_that_no_file_has_are_not_said_to_be_reproduced():
+    """A case made in Python has no command that runs it."""
+    assert "reproduce:" not in shown([case()], [Biased])
+
+
+def test_only_the_first_failures_are_shown():
+    """Of many failures ten are shown, and how many more there are."""
+    text = shown([case(number) for number in range(13)], [Biased])
+
+    assert text.count("DIVERGE") == 10
+    assert "and 3 more cases" in text
+
+
+def test_the_summary_names_the_baseline_and_the_absent(monkeypatch):
+    """The table has a row for the baseline; a target that cannot run is named below."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    text = shown([case()], ["reference", "torch:device=cuda"])
+
+    assert "torch (baseline)" in text
+    assert "torch:device=cuda is absent: no CUDA device" in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        (
+            {"aspect": "value", "index": [1], "actual": 2.0, "exact": 1.0, "ratio": 12.345},
+            "step 2: output[1] is 2.0, exactly 1.0, 12.3 times the bound",
+        ),
+        (
+            {"aspect": "value", "actual": "nan", "exact": 1.0, "ratio": "inf", "count": 3},
+            "step 2: output is nan, exactly 1.0, 3 elements outside",
+        ),
+        (
+            {"aspect": "published", "actual": 2.0, "expected": 1.0, "repetition": 1},
+            "step 2, repetition 2: output is 2.0, published as 1.0",
+        ),
+        (
+            {"aspect": "dtype", "actual": "float64", "expected": "float32", "step": -1},
+            "before the first step: output has dtype float64, torch has float32",
+        ),
+        ({"aspect": "state", "actual": 2, "expected": 3}, "step 2: output is 2.0, it should be 3"),
+        (
+            {"aspect": "error", "actual": "no error", "expected": "ValueError: no"},
+            "step 2: raises no error, torch raises ValueError: no",
+        ),
+        ({"aspect": "input"}, "step 2: the input was changed"),
+        (
+            {"aspect": "shape", "actual": "()", "expected": "(2,)", "culprit": "both"},
+            "step 2: output has shape (), torch has (2,) (torch is outside too)",
+        ),
+    ],
+)
+def test_a_difference_is_a_sentence(fields, text):
+    """Each aspect has its own sentence, with place, size and blame."""
+    plain = {"step": 1, "quantity": "output", "culprit": "target", **fields}
+
+    assert describe(Divergence.model_validate(plain)).startswith(text)
+
+
+def test_the_page_answers_first():
+    """The Markdown begins with whether each target conforms."""
+    page = to_markdown(harness.run([case()], ["reference", Biased]))
+
+    assert "- `reference`: conforms" in page
+    assert "Biased`: **diverges**" in page
+    assert page.index("diverges") < page.index("| target |")
+
+
+def test_cells_of_the_page_cannot_end_their_row():
+    """A bar in a target's name is spelled so that the table stays one."""
+    report = harness.run([case()], ["reference"])
+    named = report.model_copy(
+        update={"summary": {"a|b": report.summary["reference"]}, "accuracy": {}}
+    )
+
+    assert "| `a&#124;b` |" in to_markdown(named)
