@@ -65,7 +65,7 @@ def _run(
 ) -> tuple[Suite, Report]:
     suite = _suite(cases).select(selection)
     plan = Plan(tuple(targets), against, accuracy, full=cases is not None)
-    chosen = {**asdict(selection), "accuracy": accuracy}
+    chosen = {**asdict(selection), "tags": list(selection.tags), "accuracy": accuracy}
     chosen = {key: value for key, value in chosen.items() if value}
     return suite, run_suite(suite, plan, jobs=0, selection=chosen).report
 

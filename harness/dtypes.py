@@ -44,7 +44,7 @@ class Precision:
 @cache
 def precision(name: str) -> Precision:
     """Return the constants of the floating type called `name`."""
-    info = ml_dtypes.finfo(dtype(name))
+    info = ml_dtypes.finfo(dtype(name))  # type: ignore[no-untyped-call]  # it has no types
     return Precision(
         name=name,
         bits=info.nmant + 1,

@@ -8,6 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -160,9 +161,10 @@ class _Pool:
         )
         try:
             self.about: worker.About = self.pool.schedule(worker.about).result()
-        except ProcessExpired:
+        except (ProcessExpired, BrokenProcessPool):
             self.close()
-            raise InvalidInput("a worker process ended while it loaded the targets") from None
+            names = ", ".join(map(str, (*plan.targets, plan.baseline)))
+            raise InvalidInput(f"a process ended while it loaded the targets {names}") from None
         except BaseException:
             self.close()
             raise

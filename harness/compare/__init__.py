@@ -9,6 +9,7 @@ from harness.case.model import Case
 from harness.compare import discrete
 from harness.compare.assess import CLASSES, Assessed, Declarations, Judged, assess
 from harness.compare.blame import blame, equal_elements
+from harness.compare.consistent import NAME, consistency
 from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
 from harness.compare.published import published
 from harness.oracle import Declared, Step
@@ -160,6 +161,10 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
             found.divergences += blame(at, ours, theirs)
         found.measures.setdefault(_holding(target, ours), Measure()).merge(measure)
     found.declared = tuple(sorted(reasons))
+    own = consistency(found.id, target)
+    if own is not None:
+        output = _holding(target, target.judged["output"])
+        found.measures.setdefault(output._replace(quantity=NAME), Measure()).merge(own)
 
 
 def _holding(assessed: Assessed, judged: Judged) -> Holding:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from importlib.metadata import EntryPoint
 
 import pytest
 import torch
 
+import harness
 from harness.case.model import Case
 from harness.errors import InvalidInput
 from harness.targets import base, resolve
@@ -80,6 +82,35 @@ def test_a_file_may_import_its_neighbours(tmp_path):
     (tmp_path / "uses.py").write_text("from neighbour_of_target import Mine\n")
 
     assert runs(resolve(f"{tmp_path / 'uses.py'}:Mine"))
+
+
+SPY = """
+from harness.targets import TargetInfo, resolve
+
+class Spy:
+    info = TargetInfo("spy")
+    seen = []
+
+    def execute(self, case):
+        self.seen.append(case)
+        return resolve("reference").execute(case)
+
+spy = Spy()
+"""
+
+
+def test_a_target_object_is_given_cases_without_expectations(tmp_path, monkeypatch):
+    """An object that executes cases is a target, and sees no number that is published."""
+    (tmp_path / "spying_target.py").write_text(SPY)
+    monkeypatch.syspath_prepend(tmp_path)
+    told = {"expect": [{"after": 1, "num_batches_tracked": 1}]}
+    case = Case.model_validate({**CASE.model_dump(exclude_unset=True), **told})
+    report = harness.run(case, ["spying_target:spy"])
+    (seen,) = importlib.import_module("spying_target").spy.seen
+
+    assert report["tried"].results["spy"].verdict == "agree"
+    assert seen.steps == case.steps
+    assert seen.expect == ()
 
 
 def test_a_changed_file_is_read_again(mine):

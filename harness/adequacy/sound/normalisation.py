@@ -81,7 +81,7 @@ class NormalisedThenGradient(OpenBatchNorm2d):
 
 
 class CentredGradient(OpenBatchNorm2d):
-    """grad_input from g − Σg/n: the gradient is centred first, and so is what it is projected on."""
+    """grad_input from g − Σg/n, taken in float64 before the variance term."""
 
     def grad_input(self, g: Array, centred: Array, saved: Saved) -> Array:
         if not saved.of_batch:

@@ -29,7 +29,8 @@ class _Ordered(OpenBatchNorm2d):
         return mean, self.total(d * d)
 
     def mean_term(self, g: Array) -> Array:
-        return (self.total(g) / (g.shape[0] * g.shape[2])).astype(g.dtype)
+        mean: Array = self.total(g) / g.dtype.type(g.shape[0] * g.shape[2])
+        return mean
 
     def variance_term(self, g: Array, centred: Array, saved: Saved) -> Array:
         n = g.shape[0] * g.shape[2]
@@ -147,4 +148,5 @@ class Compensated(_Ordered):
             change = (new - total) - corrected
             lost = np.where(np.isfinite(new), change, 0)
             total = new
-        return total
+        whole: Array = total
+        return whole

@@ -106,11 +106,12 @@ class Decomposed(_Plain):
 
     def plain(self, x: Tensor) -> Tensor:
         factor = self._count()
-        x = _Shaped.apply(x)
+        x = _Shaped.apply(x)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
         n = x.numel() // x.shape[1]
         with torch.no_grad():
-            assert self.running_mean is not None and self.running_var is not None  # noqa: S101
+            assert self.running_mean is not None  # noqa: S101 - the step is plain
+            assert self.running_var is not None  # noqa: S101
             self.running_mean.mul_(1 - factor).add_(mean, alpha=factor)
             self.running_var.mul_(1 - factor).add_(var * (n / (n - 1)), alpha=factor)
         shape = (1, -1, 1, 1)

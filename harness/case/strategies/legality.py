@@ -1,0 +1,113 @@
+"""Which steps torch takes without an error, followed from step to step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.case.model import ModuleConfig
+
+_STATISTICS = {"running_mean", "running_var"}
+_COUNTER = "num_batches_tracked"
+_LOW = ("float16", "bfloat16")
+
+
+@dataclass
+class Sketch:
+    """What the legality of a step depends on.
+
+    Attributes
+    ----------
+    present : set of str
+        Which arrays of the state there are.
+    affine, tracks : bool
+        The flags.
+    dtype : str
+        Type of parameters and statistics.
+    saved : dict of str to set of str
+        The keys of each saved state_dict.
+    """
+
+    present: set[str]
+    affine: bool
+    tracks: bool
+    dtype: str
+    saved: dict[str, set[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, module: dict[str, Any]) -> Sketch:
+        """Return the sketch of a new module, from its constructor arguments."""
+        config = ModuleConfig.model_validate(module)
+        return cls(set(config.present), config.affine, config.track_running_stats, config.dtype)
+
+    def goes_on(self, step: dict[str, Any], legal: bool) -> bool:
+        """Whether the step may stand here; if so, what follows stands after it.
+
+        Parameters
+        ----------
+        step : dict
+            As a case file spells it.
+        legal : bool
+            Whether torch must take it without an error; else it need only be well-formed.
+        """
+        ((kind, value),) = step.items()
+        if kind == "load" and value["from"] not in self.saved:
+            return False
+        if legal and not self._takes(kind, value):
+            return False
+        self._apply(kind, value)
+        return True
+
+    def _takes(self, kind: str, value: Any) -> bool:  # noqa: ANN401  # a value by the kind
+        match kind:
+            case "train" | "eval":
+                return self._passes(kind, value["input"])
+            case "call":
+                return value == "deepcopy" or self._resets(value)
+            case "load":
+                return self._loads(value)
+            case _:
+                return True
+
+    def _passes(self, kind: str, given: dict[str, Any]) -> bool:
+        count, _, *sizes = given["shape"]
+        by_batch = kind == "train" or not _STATISTICS & self.present
+        dtype = given.get("dtype", self.dtype)
+        fits = dtype == self.dtype or (dtype in _LOW and self.dtype == "float32")
+        return fits and not (by_batch and count * math.prod(sizes) == 1)
+
+    def _resets(self, method: str) -> bool:
+        buffers = {*_STATISTICS, _COUNTER}
+        statistics = not self.tracks or buffers <= self.present
+        if method == "reset_running_stats":
+            return statistics
+        return statistics and (not self.affine or "weight" in self.present)
+
+    def _loads(self, load: dict[str, Any]) -> bool:
+        keys = self._keys(load)
+        return not load.get("strict", True) or keys == self.present
+
+    def _keys(self, load: dict[str, Any]) -> set[str]:
+        keys = self.saved[load["from"]] - set(load.get("drop", ())) | set(load.get("add", ()))
+        # An unversioned state_dict is given the count that it cannot have.
+        return keys | {_COUNTER} if self.tracks and not load.get("versioned", True) else keys
+
+    def _apply(self, kind: str, value: Any) -> None:  # noqa: ANN401
+        match kind:
+            case "set":
+                self._assign(value.items())
+            case "cast":
+                self.dtype = value
+            case "save":
+                self.saved[value] = set(self.present)
+
+    def _assign(self, settings: Iterable[tuple[str, Any]]) -> None:
+        for name, value in settings:
+            if name == "affine":
+                self.affine = value
+            elif name == "track_running_stats":
+                self.tracks = value
+            elif name in {"weight", "bias", *_STATISTICS, _COUNTER}:
+                (self.present.discard if value is None else self.present.add)(name)

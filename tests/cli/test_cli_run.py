@@ -1,0 +1,275 @@
+"""``bn-harness run``: what it prints, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from harness.cli import main
+from harness.runner import run
+
+CASES = """
+- id: variance
+  why: running_var is unbiased.
+  tags: [running-stats]
+  module: {num_features: 2}
+  steps: [{train: {input: {shape: [2, 2, 2, 1], fill: normal, seed: 1}}}]
+- id: output
+  why: the output is normalised.
+  module: {num_features: 2}
+  steps: [{eval: {input: {shape: [2, 2, 2, 1], fill: normal, seed: 2}}}]
+"""
+TARGETS = """
+import os
+import numpy as np
+import torch
+from harness.reference import BatchNorm2d
+
+print("a word while it loads")
+
+class Biased(BatchNorm2d):
+    def __call__(self, given):
+        print("a word on standard output")
+        os.write(1, b"and one below it")
+        before = None if self.running_var is None else self.running_var.copy()
+        output = super().__call__(given)
+        if self.training and before is not None:
+            count = given.size // given.shape[1]
+            gained = self.running_var - np.float32(0.9) * before
+            self.running_var[...] = np.float32(0.9) * before + gained * (count - 1) / count
+        return output
+
+class BiasedModule(torch.nn.BatchNorm2d):
+    def forward(self, given):
+        output = super().forward(given)
+        if self.training:
+            self.running_var.mul_(0.9)
+        return output
+
+class Module(torch.nn.BatchNorm2d):
+    pass
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Return the working folder, with cases and targets."""
+    (tmp_path / "cases.yaml").write_text(CASES)
+    (tmp_path / "targets.py").write_text(TARGETS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def bn(capsys):
+    """Return a function that runs the command line: exit code, output, messages."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(each) for each in arguments])
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_target_that_conforms_exits_with_0(bn):
+    """The reference conforms: exit 0, a summary on standard output, nothing beside it."""
+    code, out, err = bn("run", "cases.yaml")
+
+    assert (code, err) == (0, "")
+    assert re.search(r"^reference +2 +2 +0", out, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", ["Biased", "BiasedModule"])
+def test_a_target_that_diverges_exits_with_1_and_says_how_to_see_it(bn, name):
+    """A failing class names the quantity, the case's why, and a command that fails alike."""
+    code, out, _ = bn("run", "cases.yaml", "--target", f"targets.py:{name}")
+    command = shlex.split(re.search("reproduce: bn-harness (.*)", out)[1])
+    again, shown, _ = bn(*command)
+
+    assert (code, again) == (1, 1)
+    assert "running_var[" in out
+    assert "why: running_var is unbiased." in out
+    assert command[1] == "cases.yaml::variance"
+    assert re.search(rf"^targets.py:{name} +1 +0 +1", shown, re.MULTILINE)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_reproduction_repeats_baseline_and_accuracy(bn):
+    """The command that reproduces a failure names what the run was asked for."""
+    arguments = ["--target", "targets.py:Biased", "--against", "reference", "--accuracy", "wide"]
+    _, out, _ = bn("run", "cases.yaml", *arguments)
+
+    assert "--against reference --accuracy wide" in out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_module_from_a_file_conforms(bn):
+    """A would-be drop-in that is an nn.Module is judged from its file, bit for bit."""
+    code, out, _ = bn("run", "cases.yaml", "--target", "targets.py:Module", "--json")
+
+    assert code == 0
+    assert json.loads(out)["summary"]["targets.py:Module"]["bitwise_equal"] == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_is_all_that_is_printed(bn):
+    """With --json standard output is the report, and it is the one that is written."""
+    code, out, err = bn("run", "cases.yaml", "--json", "--report", "new/report.json")
+    report = json.loads(out, parse_constant=pytest.fail)
+
+    assert (code, err) == (0, "")
+    assert report["summary"]["reference"]["agree"] == 2
+    with open("new/report.json") as written:  # noqa: PTH123  # as a user would
+        assert written.read() == out
+
+
+def test_a_chatty_target_spoils_no_output(folder):
+    """What a target prints goes to standard error, and no escape code goes to a pipe."""
+    command = [sys.executable, "-m", "harness", "run", "cases.yaml"]
+    ended = subprocess.run(  # noqa: S603  # this Python
+        [*command, "--target", "targets.py:Biased", "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert "\x1b" not in ended.stdout + ended.stderr
+    assert "a word" not in ended.stdout
+    assert "a word on standard output" in ended.stderr
+    assert "and one below it" in ended.stderr
+    assert json.loads(ended.stdout)["targets"] == ["targets.py:Biased"]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "cases"),
+    [
+        (["-k", "vari and not out"], 1),
+        (["--tag", "running-stats"], 1),
+        (["--sample", "1"], 1),
+        (["--tag", "running-stats", "--tag", "other"], 1),
+        ([], 2),
+    ],
+)
+def test_cases_are_selected(bn, arguments, cases):
+    """Words, tags and samples choose cases, and the report says what was chosen."""
+    _, out, _ = bn("run", "cases.yaml", "--json", *arguments)
+
+    assert json.loads(out)["summary"]["reference"]["cases"] == cases
+
+
+@pytest.mark.usefixtures("folder")
+def test_shards_part_the_cases(bn):
+    """Every case is in one shard of two."""
+    found = []
+    for part in ("1/2", "2/2"):
+        code, out, _ = bn("run", "cases.yaml", "--json", "--shard", part)
+        found += [case["id"] for case in json.loads(out)["cases"]] if code == 0 else []
+
+    assert sorted(found) == ["output", "variance"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_cases_of_other_versions_are_counted_aside(bn, tmp_path):
+    """A case that does not hold for this torch is left out, and said to be."""
+    text = CASES.replace("- id: output\n", "- id: output\n  since: '99'\n")
+    (tmp_path / "cases.yaml").write_text(text)
+    code, out, err = bn("run", "cases.yaml", "--json")
+
+    assert code == 0
+    assert "1 cases do not hold for torch" in err
+    assert json.loads(out)["summary"]["reference"]["cases"] == 1
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml"),
+        (["cases.yaml::nobody"], "cases.yaml::nobody"),
+        (["cases.yaml", "--target", "nobody"], "--target nobody: no such target"),
+        (["cases.yaml", "--target", "targets.py:Nobody"], "there is no class Nobody"),
+        (["cases.yaml", "--against", "nobody"], "nobody: no such target"),
+        (["cases.yaml", "-j", "0"], "'0' is neither a number from 1 nor 'auto'"),
+        (["cases.yaml", "-j", "many"], "'many' is neither a number from 1 nor 'auto'"),
+        (["cases.yaml", "--shard", "3/2"], "'3/2' should be I/N"),
+        (["cases.yaml", "--sample", "0"], "0"),
+        (["cases.yaml", "--timeout", "0"], "0.1"),
+        (["cases.yaml", "--accuracy", "perfect"], "perfect"),
+        (["cases.yaml", "--nonsense"], "--nonsense"),
+        (["cases.yaml", "-k", "and and"], "join words by and, or, not"),
+        (["cases.yaml", "-k", "neither"], "no case"),
+        (["cases.yaml", "--report", "."], "directory"),
+        (["cases.yaml", "--report", "cases.yaml/report.json"], "cannot be written"),
+    ],
+)
+def test_wrong_usage_is_one_message_and_exits_with_2(bn, arguments, message):
+    """Whatever a user gives wrong is told once on standard error, without a traceback."""
+    code, _, err = bn("run", *arguments)
+
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) <= 4
+
+
+@pytest.mark.usefixtures("folder")
+def test_invalid_cases_are_told_all_at_once(bn, tmp_path):
+    """Every mistake of a case file is told with its place; nothing is run."""
+    text = CASES.replace("module", "modul").replace("seed: 1", "seed: one")
+    (tmp_path / "cases.yaml").write_text(text)
+    code, out, err = bn("run", "cases.yaml")
+
+    assert (code, out) == (2, "")
+    assert len(re.findall(r"^cases.yaml:\d+:\d+: ", err, re.MULTILINE)) >= 3
+
+
+@pytest.fixture
+def listed(tmp_path, monkeypatch):
+    """Return a function that lists one known divergence of the suite."""
+
+    def here(*arguments, **named):
+        return run(*arguments, **{**named, "jobs": 0})
+
+    def write(target, case, quantity):
+        (tmp_path / "known.yaml").write_text(
+            f"- target: {target}\n  case: {case}\n  quantity: {quantity}\n"
+            "  reason: it is biased.\n  link: https://example.org/1\n"
+        )
+
+    monkeypatch.setattr("harness.known.shipped", lambda: tmp_path)
+    monkeypatch.setattr("harness.runner.run", here)
+    return write
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_known_divergence_is_no_failure(bn, listed):
+    """What is listed with a reason and a link is counted apart, and exits with 0."""
+    listed("targets.py:Biased", "variance", "running_var")
+    code, out, _ = bn("run", "cases.yaml", "--target", "targets.py:Biased", "--json")
+    # In this process the target prints where the report goes.
+    report = json.loads(out[out.index("{") :])
+
+    assert code == 0
+    assert report["summary"]["targets.py:Biased"]["known"] == 1
+    assert report["cases"][1]["results"]["targets.py:Biased"]["reason"] == "it is biased."
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_stale_known_divergence_exits_with_2(bn, listed):
+    """An entry that no longer diverges is an error, though the target conforms."""
+    listed("reference", "variance", "running_var")
+    code, _, err = bn("run", "cases.yaml")
+
+    assert code == 2
+    assert "variance no longer diverges in running_var for reference" in err

@@ -1,0 +1,161 @@
+"""The verbs beside run, and how little it takes to start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import VERBS, cli, main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bn(capsys):
+    """Return a function that runs the command line: exit code, output, messages."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(bn, verb):
+    """Each verb that is listed explains itself and exits with 0."""
+    code, out, err = bn(verb, "--help")
+
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Usage: bn-harness {verb}")
+
+
+def test_help_lists_the_verbs(bn):
+    """The help names every verb with what it does."""
+    code, out, _ = bn("--help")
+
+    assert code == 0
+    assert all(verb in out for verb in VERBS)
+
+
+def test_the_version_is_the_packages(bn):
+    """--version prints the version and exits with 0."""
+    code, out, _ = bn("--version")
+
+    assert (code, out.split()[0]) == (0, "bn-harness,")
+
+
+@pytest.mark.parametrize("arguments", [["rum"], ["--nonsense"], ["schema", "cake"], ["schema"]])
+def test_wrong_verbs_and_options_exit_with_2(bn, arguments):
+    """What click refuses is told on standard error, without a traceback."""
+    code, out, err = bn(*arguments)
+
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+    assert "Traceback" not in err
+
+
+def test_an_interruption_exits_with_130(bn, monkeypatch):
+    """Ctrl-C outside of a run says so and exits with 130."""
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(click.Group, "invoke", interrupt)
+    code, _, err = bn("targets")
+
+    assert code == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+def test_check_counts_valid_cases(bn, tmp_path):
+    """A valid file is said to be, with how many cases it holds."""
+    (tmp_path / "good.yaml").write_text(
+        "- {id: one, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}]}\n"
+    )
+    code, out, err = bn("check", str(tmp_path / "good.yaml"))
+
+    assert (code, err) == (0, "")
+    assert "1 case" in out
+
+
+def test_check_locates_mistakes(bn, tmp_path):
+    """An invalid file exits with 2 and tells the place of each mistake."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("- {id: one, wy: it is., module: {num_features: 1}, steps: []}\n")
+    code, out, err = bn("check", str(path))
+
+    assert (code, out) == (2, "")
+    assert f"{path}:1:" in err
+
+
+def test_targets_are_listed(bn):
+    """The built-in targets are listed, and that others can be named."""
+    code, out, _ = bn("targets")
+    _, plain, _ = bn("targets", "--json")
+
+    assert code == 0
+    assert "path/to/file.py:Class" in out
+    assert [row["target"] for row in json.loads(plain)][:3] == [
+        "torch",
+        "torch:device=cuda",
+        "reference",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "committed"),
+    [("case", ROOT / "cases/schema.json"), ("report", ROOT / "reports/report.schema.json")],
+)
+def test_printed_schemas_are_the_committed_ones(bn, what, committed):
+    """What ``schema`` prints is what lies in the repository."""
+    if not committed.exists():
+        pytest.skip(f"{committed.name} is written by bn-harness report")
+    code, out, _ = bn("schema", what)
+
+    assert code == 0
+    assert json.loads(out) == json.loads(committed.read_text())
+
+
+LIGHT = """
+import sys
+from harness.cli import main
+try:
+    main({arguments})
+except SystemExit as ended:
+    assert ended.code == 0, ended.code
+heavy = {{"torch", "harness.targets.native", "harness.runner", "pebble"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "--help"], ["schema", "report"], ["check", "cases/seed"]]
+)
+def test_what_runs_no_case_does_not_import_torch(arguments):
+    """Help, schemas and validation start without torch and without worker processes."""
+    ended = subprocess.run(  # noqa: S603  # this Python
+        [sys.executable, "-c", LIGHT.format(arguments=arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_no_colour_without_a_terminal():
+    """What goes to a pipe or file has no escape codes."""
+    result = CliRunner().invoke(cli, ["--help"])
+
+    assert result.exit_code == 0
+    assert "\x1b" not in result.output

@@ -1,0 +1,161 @@
+"""The harness from Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import harness
+from harness.case.model import Case
+from harness.errors import InvalidInput
+from harness.reference import BatchNorm2d
+
+torch.set_num_threads(1)
+
+
+class Biased(BatchNorm2d):
+    """Shrinks its running variance."""
+
+    def __call__(self, given):
+        """Normalise; the variance shrinks."""
+        output = super().__call__(given)
+        if self.running_var is not None:
+            self.running_var *= 0.9
+        return output
+
+
+class Empty(BatchNorm2d):
+    """Is not there yet."""
+
+    def __call__(self, given):
+        """Refuse."""
+        raise NotImplementedError(f"nothing for {given.dtype}")
+
+
+def case(name="one", **more):
+    """Return a case."""
+    given = {"shape": [4, 2, 3, 3], "fill": "normal", "seed": 1}
+    plain = {
+        "id": name,
+        "why": f"to see {name}.",
+        "module": {"num_features": 2},
+        "steps": [{"train": {"input": given}}],
+    }
+    return Case.model_validate({**plain, **more})
+
+
+def test_a_class_is_judged_by_cases():
+    """A class and Case objects give a report that is asked by id."""
+    report = harness.run([case("one"), case("two")], [Biased, torch.nn.BatchNorm2d])
+    mine, theirs = report.targets
+
+    assert report["two"].results[mine].verdict == "diverge"
+    assert report["two"].results[theirs].bitwise_equal
+    assert report.summary[mine].diverge == 2
+
+
+def test_a_single_case_needs_no_list():
+    """One case, and one path, are taken as they are."""
+    assert harness.run(case()).summary["reference"].cases == 1
+
+
+def test_a_file_and_a_case_run_together(tmp_path):
+    """Paths and Case objects can be mixed."""
+    (tmp_path / "more.yaml").write_text(
+        "- {id: more, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}]}\n"
+    )
+    report = harness.run([case(), tmp_path / "more.yaml"])
+
+    assert [each.id for each in report.cases] == ["more", "one"]
+
+
+def test_an_id_names_one_case():
+    """Two cases of one id cannot be told apart in a report, and are refused."""
+    with pytest.raises(InvalidInput, match="2 cases have the id 'one'"):
+        harness.run([case(), case()])
+
+
+def test_an_unknown_id_is_told():
+    """Asking a report for a case that it does not list says so."""
+    with pytest.raises(KeyError, match="nobody: not listed"):
+        harness.run(case())["nobody"]
+
+
+def test_a_target_that_is_named_twice_is_judged_once():
+    """Repeating a target does not count its cases twice."""
+    assert harness.run(case(), ["reference", "reference"]).summary["reference"].cases == 1
+
+
+def test_cases_are_selected_by_tags_and_words():
+    """Tags and words in ids choose among the cases, and the report says so."""
+    cases = [case("one", tags=["a"]), case("two", tags=["b"]), case("three", tags=["b"])]
+    report = harness.run(cases, tags=["b"], expression="not two")
+
+    assert [each.id for each in report.cases] == ["three"]
+    assert report.selection == {"tags": ["b"], "expression": "not two"}
+
+
+def test_the_shipped_suite_is_the_default():
+    """Without cases the suite that comes with the package runs."""
+    report = harness.run(targets=["reference"], sample=3)
+
+    assert report.summary["reference"].cases == 3
+
+
+def test_a_report_shows_itself_in_a_notebook():
+    """A report has a Markdown form that notebooks find by themselves."""
+    assert harness.run(case())._repr_markdown_().startswith("# Conformance")
+
+
+def test_what_conforms_returns_its_report():
+    """assert_conforms gives the evidence of what passed."""
+    assert harness.assert_conforms("reference", case()).summary["reference"].agree == 1
+
+
+def test_what_diverges_is_told_with_the_evidence():
+    """The AssertionError counts the cases, and says why each is there and what is wrong in it."""
+    with pytest.raises(AssertionError) as failure:
+        harness.assert_conforms(Biased, [case("one"), case("two")], shown=1)
+    message = str(failure.value)
+
+    assert message.startswith("2 of 2 cases diverge from torch")
+    assert "why: to see one." in message
+    assert "running_var[" in message
+    assert "why: to see two." not in message
+
+
+def test_what_supports_no_case_does_not_conform():
+    """A class that refuses every case is no drop-in, and the message says why."""
+    with pytest.raises(AssertionError, match="no case could be judged: nothing for float32"):
+        harness.assert_conforms(Empty, case())
+
+
+def test_what_is_absent_does_not_conform(monkeypatch):
+    """A target that cannot run here has not been shown to conform."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    with pytest.raises(AssertionError, match="no case could be judged: no CUDA device"):
+        harness.assert_conforms("torch:device=cuda", case())
+
+
+def test_another_baseline_defines_what_is_expected():
+    """A wrong baseline is found inaccurate, and not held against who is right."""
+    report = harness.run(case(), ["torch"], against=f"{__name__}:Biased")
+
+    assert report["one"].results["torch"].verdict == "baseline_inaccurate"
+
+
+def test_names_that_the_package_does_not_have_are_refused():
+    """A misspelled name is an AttributeError, as of any module."""
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        harness.runn  # noqa: B018  # the access is what is tried
+
+
+def test_importing_the_package_is_light():
+    """Importing harness imports neither torch nor numpy."""
+    text = "import sys, harness; assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)"
+
+    subprocess.run([sys.executable, "-c", text], check=True)  # noqa: S603  # this Python

@@ -1,0 +1,229 @@
+"""Runs in worker processes: what one case does to its process stays with that case."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.case.suite import load
+from harness.errors import InvalidInput
+from harness.report.document import to_json
+from harness.runner import run
+from harness.worker import Plan
+
+CASES = """
+- id: first
+  why: it is well.
+  module: {num_features: 2}
+  steps: [{train: {input: {shape: [4, 2, 3, 3], fill: normal, seed: 1}}}]
+- id: marked
+  why: the target does what it does.
+  module: {num_features: 2}
+  steps: [{eval: {input: {shape: [1, 2, 1, 1], fill: ones}}}]
+- id: last
+  why: it is well too.
+  module: {num_features: 2}
+  steps: [{train: {input: {shape: [4, 2, 3, 3], fill: normal, seed: 2}}}]
+"""
+TARGETS = """
+import ctypes, os, sys, time
+from harness.reference import BatchNorm2d
+
+class Marked(BatchNorm2d):
+    def __call__(self, given):
+        if given.size == 2:
+            self.act()
+        return super().__call__(given)
+
+class Well(Marked):
+    def act(self):
+        pass
+
+class Segfaults(Marked):
+    def act(self):
+        ctypes.string_at(0)
+
+class Exits(Marked):
+    def act(self):
+        os._exit(7)
+
+class Leaves(Marked):
+    def act(self):
+        sys.exit(0)
+
+class Hangs(Marked):
+    def act(self):
+        time.sleep(60)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with three cases, of which the second is marked, and targets."""
+    (tmp_path / "cases.yaml").write_text(CASES)
+    (tmp_path / "targets.py").write_text(TARGETS)
+    return tmp_path
+
+
+def outcome(folder, *names, against="torch", jobs=1, **more):
+    """Run the cases by targets of the file."""
+    plan = Plan(tuple(f"{folder}/targets.py:{name}" for name in names), against)
+    return run(load([folder / "cases.yaml"]), plan, jobs=jobs, **more)
+
+
+def verdicts(report, name):
+    """Return the verdict of each case by the target of a class."""
+    target = next(each for each in report.summary if each.endswith(name))
+    return {
+        case.id: case.results[target].verdict for case in report.cases if target in case.results
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "reason"),
+    [
+        ("Segfaults", "crash", "the process ended with SIGSEGV"),
+        ("Exits", "crash", "the process ended with exit code 7"),
+        ("Hangs", "timeout", "there is no result after 1 s"),
+    ],
+)
+def test_only_the_guilty_case_of_the_guilty_target_is_lost(folder, name, verdict, reason):
+    """A case whose process dies or hangs has that verdict; its neighbours and others are judged."""
+    found = outcome(folder, name, "Well", timeout=1)
+
+    agree = {"first": "agree", "marked": "agree", "last": "agree"}
+    assert verdicts(found.report, name) == {**agree, "marked": verdict}
+    assert verdicts(found.report, "Well") == agree
+    assert found.report["marked"].results[found.report.targets[0]].reason == reason
+    assert [(each.id, each.verdict) for each in found.failures] == [("marked", verdict)]
+    assert found.report.summary["torch"].cases == 3
+
+
+def test_two_guilty_targets_are_both_blamed(folder):
+    """Two targets that end the same case's process have each its own reason."""
+    found = outcome(folder, "Exits", "Segfaults")
+
+    assert verdicts(found.report, "Exits")["marked"] == "crash"
+    reasons = {each.reason for each in found.report["marked"].results.values()}
+    assert reasons == {"the process ended with SIGSEGV", "the process ended with exit code 7"}
+
+
+def test_a_baseline_that_ends_its_process_is_told_apart(folder):
+    """Where the baseline crashes it is blamed, and the target cannot be judged."""
+    found = outcome(folder, "Well", against=f"{folder}/targets.py:Exits")
+
+    assert verdicts(found.report, "Exits") == {"marked": "crash"}
+    assert verdicts(found.report, "Well")["marked"] == "unjudged"
+    assert [each.target for each in found.failures] == [found.report.baseline]
+
+
+def test_a_target_that_wants_to_exit_is_wrong(folder):
+    """sys.exit in a target is its error, and does not end the run as if all were well."""
+    assert verdicts(outcome(folder, "Leaves").report, "Leaves")["marked"] == "diverge"
+
+
+def test_the_report_is_the_same_however_it_is_run(folder):
+    """In this process, in one worker and in two, the report has the same bytes."""
+    texts = {to_json(outcome(folder, "Well", jobs=jobs).report) for jobs in (0, 1, 2)}
+
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("raise ValueError('not today')", "cannot be imported: ValueError: not today"),
+        ("import os; os._exit(3)", "a process ended while it loaded the targets"),
+    ],
+)
+def test_a_target_that_cannot_be_loaded_is_one_message(folder, text, message):
+    """A target that fails while it loads, or ends its process, is refused and no more."""
+    (folder / "targets.py").write_text(text)
+    with pytest.raises(InvalidInput) as refusal:
+        outcome(folder, "Well")
+
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_two_targets_of_one_name_are_refused():
+    """Two classes that a report could not tell apart are refused."""
+    classes = tuple(type("Same", (), {"__call__": lambda *_: None}) for _ in range(2))
+
+    with pytest.raises(InvalidInput, match="two targets have the name"):
+        run(load(), Plan(classes), jobs=0)
+
+
+def test_a_baseline_that_is_absent_is_refused(monkeypatch):
+    """A baseline that cannot run here is refused with the reason."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+
+    with pytest.raises(InvalidInput, match="it cannot run here: no CUDA device"):
+        run(load(), Plan(("reference",), "torch:device=cuda"), jobs=0)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_an_interruption_gives_what_was_found(folder, jobs):
+    """A run that is interrupted after its first part has a partial report of that part."""
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    found = outcome(folder, "Well", jobs=jobs, listener=interrupt)
+
+    assert found.report.partial
+    assert found.report.summary["torch"].cases == (1 if jobs == 0 else 3)
+    assert multiprocessing.active_children() == []
+
+
+def children(pid):
+    """Return the processes that have a process for an ancestor."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found += [int(stat.parent.name), *children(int(stat.parent.name))]
+    return found
+
+
+def gone(processes):
+    """Whether the processes end within some seconds."""
+    end = time.monotonic() + 10
+    while any(Path(f"/proc/{pid}").exists() for pid in processes):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+def test_an_interrupted_command_leaves_no_process(folder):
+    """Ctrl-C ends the command with 130, its partial report written, and all its processes."""
+    report = folder / "report.json"
+    command = [sys.executable, "-m", "harness", "run", "-j", "2", "--report", str(report)]
+    target = ["--target", f"{folder}/targets.py:Hangs", str(folder / "cases.yaml")]
+    process = subprocess.Popen(  # noqa: S603  # this Python
+        command + target, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 30
+    while len(children(process.pid)) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+    started = children(process.pid)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "partial: the run was interrupted" in out
+    assert '"partial": true' in report.read_text()
+    assert gone(started)
