@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -98,10 +99,12 @@ class ArraySpec(BaseModel):
         """
         shape = shape if self.size is None else self.size
         dtype = self.dtype or dtype
-        if like is None and math.prod(shape) <= _CACHED and not isinstance(self, Values):
-            # 0.0 and -0.0 are equal, and differ in their text.
-            return _kept(self, repr(self), shape, dtype)
-        return self._drawn(shape, dtype, like)
+        follows = isinstance(self, Proportional)
+        if follows or math.prod(shape) > _CACHED or isinstance(self, Values):
+            return self._drawn(shape, dtype, like)
+        # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
+        text = repr({**self.__dict__, "layout": None})
+        return _kept(_Recipe(text, self), shape, dtype)
 
     def array(self, shape: Shape = (), dtype: str = "float32", like: Array | None = None) -> Array:
         """Return a fresh array that the caller may write into, in the layout that it spells."""
@@ -139,9 +142,17 @@ class ArraySpec(BaseModel):
         raise NotImplementedError
 
 
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """A spec that is known by its text."""
+
+    text: str
+    spec: ArraySpec = field(compare=False)
+
+
 @lru_cache(maxsize=4096)
-def _kept(spec: ArraySpec, _: str, shape: Shape, dtype: str) -> Array:
-    return spec._drawn(shape, dtype, None)
+def _kept(recipe: _Recipe, shape: Shape, dtype: str) -> Array:
+    return recipe.spec._drawn(shape, dtype, None)
 
 
 def unarrangeable(layout: Layout, shape: Shape) -> str | None:

@@ -14,6 +14,10 @@ from harness.errors import InvalidInput
 VERBS = {
     "run": "Execute cases and judge the targets.",
     "report": "Regenerate everything under reports/.",
+    "diff": "Say what changed between two reports; fail on a regression.",
+    "merge": "Join the reports of shards.",
+    "explain": "Show a case step by step, worked.",
+    "new": "Append a scaffolded case to a YAML file.",
     "check": "Validate case files.",
     "adequacy": "Test the suite on implementations that are wrong on purpose.",
     "targets": "List the targets.",

@@ -24,7 +24,9 @@ def consistency(case: str, done: Assessed) -> Measure | None:
     """
     output = done.judged.get("output")
     mean, variance = done.done.state.get("running_mean"), done.done.state.get("running_var")
-    if output is None or "running_var" not in done.judged or mean is None or variance is None:
+    if output is None or mean is None or variance is None:
+        return None
+    if not done.judged.keys() >= {"running_mean", "running_var"}:
         return None
     step = output.exact.step
     if not step.updates or not np.all(np.asarray(step.factor) == 1):

@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.case.model import Case, Eval, Set, Train
+from harness import dtypes
+from harness.case.model import Case, Cast, Eval, Set, Train
 from harness.case.model import Step as CaseStep
 from harness.oracle import Step
 from harness.trace import Array
@@ -56,8 +57,9 @@ def follow(case: Case) -> Iterator[Asked]:
             eps = changed.get("eps", eps)
             momentum = changed.get("momentum", momentum)
             track = changed.get("track_running_stats", track)
-        if step.kind == "cast":
-            dtype = step.cast  # type: ignore[union-attr]  # the kind says which
+        # A module refuses to become integers, and stays what it was.
+        if isinstance(step, Cast) and dtypes.dtype(step.cast).kind not in "biu":
+            dtype = step.cast
         yield Asked(index, repetition, step, isinstance(step, Train), eps, momentum, track, dtype)
 
 

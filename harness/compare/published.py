@@ -95,9 +95,9 @@ def _differs(array: Array | None, wanted: Array | None, within: float) -> tuple[
     """Return the index of the worst element that is not as published, None if all are."""
     if array is None or wanted is None:
         return None if array is wanted else ()
-    given = array.astype(np.float64)
-    if given.shape != wanted.shape:
+    if array.shape != wanted.shape or array.dtype.kind == "c":
         return ()
+    given = array.astype(np.float64)
     with np.errstate(invalid="ignore"):
         distance = np.abs(given - wanted)
     distance = np.where((given == wanted) | (np.isnan(given) & np.isnan(wanted)), 0.0, distance)
@@ -110,6 +110,6 @@ def _differs(array: Array | None, wanted: Array | None, within: float) -> tuple[
 def _shown(array: Array | None, index: tuple[int, ...]) -> str | float:
     if array is None:
         return "None"
-    if array.ndim != len(index):
-        return f"an array of shape {array.shape}"
+    if array.ndim != len(index) or array.dtype.kind == "c":
+        return f"{array.dtype.name} array of shape {array.shape}"
     return number(array[index])

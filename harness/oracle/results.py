@@ -158,13 +158,15 @@ class Results:
 
     @cached_property
     def _size(self) -> Magnitudes:
-        return Magnitudes(self._forward, np.asarray(column(self.step.eps), np.float64))
+        with np.errstate(all="ignore"):
+            return Magnitudes(self._forward, np.asarray(column(self.step.eps), np.float64))
 
     @cached_property
     def _back(self) -> GradientMagnitudes | None:
         if self.step.grad_output is None:
             return None
-        return GradientMagnitudes(self._size, self._gradients)
+        with np.errstate(all="ignore"):
+            return GradientMagnitudes(self._size, self._gradients)
 
     def _types(self, declared: Declared | None) -> Types:
         return types_of(self.step.input.dtype, self.step.parameter_dtype, declared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from harness.case.suite import Entry
@@ -96,7 +96,9 @@ class Collector:
         if comparison.declared:
             self.declared.setdefault(comparison.target, set()).update(comparison.declared)
         for holding, measure in comparison.measures.items():
-            self.measures.setdefault((comparison.target, holding), Measure()).merge(measure)
+            mine = self.measures.setdefault((comparison.target, holding), Measure())
+            # As a report shows it, so that shards and the whole agree on whose is the largest.
+            mine.merge(replace(measure, ratio=float(rounded(measure.ratio))))
         if origin.matrix is not None:
             matrix = self._matrix(origin).setdefault(comparison.target, _Matrix())
             matrix.merge(_Matrix(found, _worst_by_quantity(comparison)))
@@ -122,6 +124,31 @@ class Collector:
             mine = self._matrix(origin)
             for target, matrix in matrices.items():
                 mine.setdefault(target, _Matrix()).merge(matrix)
+
+    @classmethod
+    def of(cls, report: Report) -> Collector:
+        """Return what a report was made from, as far as another can be made from it again."""
+        made = cls()
+        places = {(matrix.file, matrix.line): matrix.id for matrix in report.matrices}
+
+        def origin(of: CaseResult | Matrix) -> Origin:
+            return Origin(of.file, of.line, tuple(of.tags), places.get((of.file, of.line)))
+
+        for target, summary in report.summary.items():
+            made.verdicts[target] = Counter(summary.model_dump(exclude={"accuracy"}))
+        for target, rows in report.accuracy.items():
+            for row in rows:
+                holding = Holding(row.quantity, row.mode, row.dtype, row.layout)
+                made.measures[target, holding] = _measure(row)
+        made.declared = {target: set(reasons) for target, reasons in report.declared.items()}
+        for case in report.cases:
+            made.cases[case.id] = origin(case), dict(case.results)
+        for matrix in report.matrices:
+            by_target = made._matrix(origin(matrix))
+            for target, result in matrix.results.items():
+                worst = {name: float(ratio) for name, ratio in result.worst.items()}
+                by_target[target] = _Matrix(Counter(result.counts.model_dump()), worst)
+        return made
 
     def report(
         self,
@@ -197,6 +224,20 @@ class Collector:
             for (name, holding), measure in sorted(self.measures.items())
             if name == target
         ]
+
+
+def _measure(row: Accuracy) -> Measure:
+    return Measure(
+        elements=row.elements,
+        unjudged=row.unjudged,
+        vacuous=row.vacuous,
+        bitwise=row.bitwise_equal,
+        ratio=float(row.ratio),
+        ulp=float(row.ulp),
+        ratio_at=row.ratio_at,
+        held=(*CLASSES, "none").index(row.held),
+        held_at=row.broken_by or "",
+    )
 
 
 def telling(divergences: Sequence[Found]) -> list[Found]:

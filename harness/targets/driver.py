@@ -128,7 +128,7 @@ def numeric(value: object, name: str) -> Array:
         It is none.
     """
     array = np.asarray(value)
-    if array.dtype.hasobject or array.dtype.kind in "SUmM":
+    if array.dtype.hasobject or array.dtype.names or array.dtype.kind in "SUmM":
         raise TypeError(f"{name} is no array of numbers but {type(value).__name__}")
     return array
 

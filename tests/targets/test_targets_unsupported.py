@@ -151,6 +151,14 @@ class Exits(BatchNorm2d):
         raise SystemExit(0)
 
 
+class Structured(BatchNorm2d):
+    """Returns an array of records."""
+
+    def __call__(self, given):
+        """Return records."""
+        return np.zeros(given.shape, [("value", float)])
+
+
 class Surprises(BatchNorm2d):
     """Returns no array."""
 
@@ -185,7 +193,7 @@ class Unspeakable(BatchNorm2d):
         raise Silent
 
 
-@pytest.mark.parametrize("cls", [Exits, Surprises, Broken, Unspeakable])
+@pytest.mark.parametrize("cls", [Exits, Surprises, Structured, Broken, Unspeakable])
 def test_whatever_a_class_does_is_a_divergence(cls):
     """SystemExit, an output that is no array, and unreadable state end no run."""
     assert result(cls, case(TRAIN)).verdict == "diverge"
@@ -203,6 +211,42 @@ def test_outputs_of_any_numeric_type_are_compared(dtype):
     found = result(Other, case(TRAIN))
 
     assert ("output", "dtype") in {(each.quantity, each.aspect) for each in found.divergences}
+
+
+STRANGE = {
+    "weight": [np.ones((2, 2)), [1, 2], None],
+    "bias": ["none", np.ones(2, [("b", float)])],
+    "running_mean": [np.ones(3), np.array([1, 2]), np.array([1, 2j]), None, np.ones(2, ">f4")],
+    "running_var": [1.0, np.ones(0)],
+    "num_batches_tracked": [3, None, np.arange(3), np.array(np.nan), np.array(1, np.uint8)],
+}
+SEQUENCE = [
+    TRAIN,
+    {"train": {"input": INPUT, "grad_output": {"fill": "ones"}}},
+    {"save": "it"},
+    {"cast": "float64"},
+    {"eval": {"input": INPUT}},
+    {"load": {"from": "it"}},
+]
+
+
+@pytest.mark.parametrize("momentum", [0.1, 1, None])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in STRANGE.items() for value in values]
+)
+def test_state_of_any_kind_is_compared(momentum, name, value):
+    """Whatever a class puts in place of an array is a divergence, and ends no run."""
+
+    class Strange(BatchNorm2d):
+        def __call__(self, given):
+            output = super().__call__(given)
+            setattr(self, name, value)
+            return output
+
+    plain = case(*SEQUENCE, momentum=momentum).model_dump(exclude_unset=True, by_alias=True)
+    expect = [{"after": 1, "running_mean": [0, 0], "within": 9}]
+
+    assert result(Strange, Case.model_validate({**plain, "expect": expect})).verdict == "diverge"
 
 
 def test_messages_carry_no_addresses():

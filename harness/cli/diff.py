@@ -1,0 +1,56 @@
+"""``bn-harness diff``: what changed between two reports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli import options
+
+_REPORT = click.Path(path_type=Path)
+
+
+@click.command(name="diff")
+@click.argument("old", type=_REPORT)
+@click.argument("new", type=_REPORT)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "json", "html"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "--factor",
+    type=click.FloatRange(min=1, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="By how much an error over bound must move to be shown.",
+)
+@options.as_json
+def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> None:
+    r"""Say what changed between the reports OLD and NEW.
+
+    A regression is a verdict or a matrix's counts that got worse, an accuracy class that is no
+    longer held, or a target that cannot be judged any more.
+
+    \b
+    Exit status: 0 nothing is worse; 1 a regression; 2 wrong usage.
+    """
+    from harness.report.diff import diff  # noqa: PLC0415
+    from harness.report.document import read  # noqa: PLC0415
+
+    found = diff(read(old), read(new), factor)
+    if as_json or form == "json":
+        text = found.to_json() + "\n"
+    elif form == "html":
+        from harness.report.html import diff_to_html  # noqa: PLC0415
+
+        text = diff_to_html(found)
+    else:
+        from harness.report import changes  # noqa: PLC0415
+
+        text = changes.to_markdown(found) if form == "markdown" else changes.to_text(found)
+    click.echo(text, nl=False)
+    raise click.exceptions.Exit(1 if found.regressions else 0)

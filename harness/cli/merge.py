@@ -1,0 +1,28 @@
+"""``bn-harness merge``: join the reports of shards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli import options
+
+
+@click.command(name="merge")
+@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=options.ReportPath(), help="File to write.")
+def command(reports: tuple[Path, ...], output: Path) -> None:
+    r"""Join REPORTS, written by 'run --shard I/N --report', to the report of the whole run.
+
+    It is the same, byte for byte, as that of a run in one piece.
+
+    \b
+    Exit status: 0 joined; 2 they are not all the shards of one run.
+    """
+    from harness.report.document import read, to_json, write_whole  # noqa: PLC0415
+    from harness.report.merge import merge  # noqa: PLC0415
+
+    whole = merge([(str(path), read(path)) for path in reports])
+    write_whole(output, to_json(whole))
+    click.echo(f"wrote {output}: {len(reports)} shards", err=True)
