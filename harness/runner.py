@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,15 @@ class Outcome:
         Entries of known divergences that are stale, or match nothing.
     inapplicable : int
         Cases that do not hold for the baseline's version of torch.
+    torch : str
+        That version.
     """
 
     report: Report
     failures: list[Comparison] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     inapplicable: int = 0
+    torch: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def run(
     InvalidInput
         A target cannot be loaded.
     """
+    plan = replace(plan, timeout=timeout)
     tasks = ((Origin.of(entry), case) for entry, case in suite.cases())
     if jobs == 0:
         here = worker.Worker(plan)
@@ -133,7 +137,7 @@ def run(
         selection=selection or {},
     )
     mistakes = found.known.mistakes([*about.names, about.baseline], whole and not partial)
-    return Outcome(report, found.failures, mistakes, len(found.inapplicable))
+    return Outcome(report, found.failures, mistakes, len(found.inapplicable), about.torch)
 
 
 def _here(here: worker.Worker, tasks: Iterator[Task]) -> Generator[Batch, None, None]:
@@ -150,7 +154,10 @@ class _Pool:
     """Worker processes; one that dies or hangs takes only its case with it."""
 
     def __init__(self, plan: Plan, jobs: int, timeout: float) -> None:
+        # Targets that keep their own time have it beside what the others have.
+        timed = {str(spec) for spec in (plan.baseline, *plan.targets)}
         self.timeout = timeout
+        self.limit = timeout * (1 + sum(spec.startswith("exec:") for spec in timed))
         self.jobs = jobs
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["harness.worker", "torch"])
@@ -195,7 +202,7 @@ class _Pool:
         # A worker begins no case after half of the limit, so each has its time, and a chunk of
         # many cases is not waited for much longer than one.
         half = self.timeout / 2
-        limit = self.timeout if len(chunk) == 1 else self.timeout + half
+        limit = self.limit if len(chunk) == 1 else self.limit + half
         judging: _Judging = self.pool.schedule(worker.judge, args=[chunk, half], timeout=limit)
         return judging
 
@@ -227,11 +234,11 @@ class _Pool:
             if None in lost:
                 lost[name] = ("unjudged", f"of {self.about.baseline}, {lost[None][1]}")
                 continue
-            share = self.pool.schedule(worker.share, args=[task, name], timeout=self.timeout)
+            share = self.pool.schedule(worker.share, args=[task, name], timeout=self.limit)
             try:
                 yield share.result()
             except FutureTimeout:
-                lost[name] = ("timeout", f"there is no result after {self.timeout:g} s")
+                lost[name] = ("timeout", f"there is no result after {self.limit:g} s")
             except ProcessExpired as error:
                 lost[name] = ("crash", f"the process ended with {_ending(error)}")
         if lost:

@@ -18,6 +18,7 @@ from harness.environment import environment
 from harness.errors import InvalidInput
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded, resolve
+from harness.targets.base import Crashed
 from harness.versions import holds
 
 Task = tuple[Origin, Case]
@@ -37,12 +38,15 @@ class Plan:
         The class whose bound is the standard; None for that of the input's type.
     full : bool
         Keep the agreeing cases of matrices.
+    timeout : float
+        Seconds that a target which keeps its own time (a worker process) has for one case.
     """
 
     targets: tuple[Any, ...]
     baseline: str = "torch"
     accuracy: str | None = None
     full: bool = False
+    timeout: float = 60.0
 
 
 @dataclass
@@ -91,12 +95,16 @@ class Worker:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.baseline: Target = resolve(plan.baseline)
+        self.baseline: Target = resolve(plan.baseline, plan.timeout)
         if self.baseline.info.absent is not None:
             raise InvalidInput(
                 f"--against {plan.baseline}: it cannot run here: {self.baseline.info.absent}"
             )
-        resolved = [resolve(spec) for spec in dict.fromkeys(plan.targets)]
+        # A baseline that is judged too is one worker process, not two.
+        resolved = [
+            self.baseline if spec == plan.baseline else resolve(spec, plan.timeout)
+            for spec in dict.fromkeys(plan.targets)
+        ]
         self.targets = [target for target in resolved if target.info.absent is None]
         self.names = [target.info.name for target in resolved]
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
@@ -108,7 +116,14 @@ class Worker:
             if target.info.absent is not None
         }
         self.environment = environment()
-        self.torch: str = self.environment["torch"]
+        self.torch = self.baseline.info.versions.get("torch", str(self.environment["torch"]))
+        workers = {
+            target.info.name: dict(target.info.versions)
+            for target in (self.baseline, *self.targets)
+            if target.info.name.startswith("exec:")
+        }
+        if workers:
+            self.environment["workers"] = workers
         self.known = known.load()
 
     def batch(self) -> Batch:
@@ -117,7 +132,7 @@ class Worker:
 
     def about(self) -> About:
         """Return what the run's report says of this process."""
-        return About(self.baseline.info.name, self.names, self.absent, self.environment)
+        return About(self.baseline.info.name, self.names, self.absent, self.environment, self.torch)
 
     def run(self, tasks: Sequence[Task]) -> Batch:
         """Execute and judge cases."""
@@ -142,7 +157,10 @@ class Worker:
             batch.known.excuse(case.id)
             return []
         given, name = blinded(case), self.baseline.info.name
-        trace = self.baseline.execute(given)
+        try:
+            trace = self.baseline.execute(given)
+        except Crashed as error:
+            return self._unjudged(batch, origin, case, names, error)
         judge = Judge(case, trace, self.torch, self.baseline.info.declares, self.plan.accuracy)
         comparisons = []
         if name in names:
@@ -151,9 +169,34 @@ class Worker:
             comparisons += [own] if name in self.names else []
         for target in self.targets:
             if target.info.name in names and target.info.name != name:
-                found = target.execute(given)
-                comparison = judge.compare(target.info.name, found, target.info.declares)
+                try:
+                    found = target.execute(given)
+                except Crashed as error:
+                    batch.known.excuse(case.id)
+                    comparison = without_trace(case, target.info.name, error.verdict, str(error))
+                else:
+                    comparison = judge.compare(target.info.name, found, target.info.declares)
                 self.keep(batch, origin, comparison)
+                comparisons.append(comparison)
+        return comparisons
+
+    def _unjudged(
+        self, batch: Batch, origin: Origin, case: Case, names: Sequence[str], error: Crashed
+    ) -> list[Comparison]:
+        """Keep the comparisons of a case whose baseline gave no trace."""
+        batch.known.excuse(case.id)
+        baseline = self.baseline.info.name
+        comparisons = []
+        for name in dict.fromkeys((baseline, *self.names)):
+            if name not in names or name in self.absent:
+                continue
+            comparison = (
+                without_trace(case, name, error.verdict, str(error))
+                if name == baseline
+                else without_trace(case, name, "unjudged", f"of {baseline}, {error}")
+            )
+            self.keep(batch, origin, comparison)
+            if name in self.names:
                 comparisons.append(comparison)
         return comparisons
 
@@ -181,12 +224,15 @@ class About:
     absent : dict of str to str
         Targets that cannot run here, and why.
     environment : dict
+    torch : str
+        The baseline's version, which decides what cases hold.
     """
 
     baseline: str
     names: list[str]
     absent: dict[str, str]
     environment: dict[str, Any]
+    torch: str
 
 
 _here: list[Worker | InvalidInput] = []
@@ -256,9 +302,10 @@ def lost(task: Task, names: dict[str | None, tuple[Verdict, str]]) -> Batch:
     batch.known.excuse(case.id)
     for name, (verdict, reason) in names.items():
         target = name or here.baseline.info.name
-        here.keep(
-            batch,
-            origin,
-            Comparison(case.id, target, verdict, bitwise_equal=False, reason=reason),
-        )
+        here.keep(batch, origin, without_trace(case, target, verdict, reason))
     return batch
+
+
+def without_trace(case: Case, target: str, verdict: Verdict, reason: str) -> Comparison:
+    """Return the comparison of a target that gave no trace, or to which there is none."""
+    return Comparison(case.id, target, verdict, bitwise_equal=False, reason=reason)

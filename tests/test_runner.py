@@ -59,6 +59,7 @@ class Leaves(Marked):
 
 class Hangs(Marked):
     def act(self):
+        open(os.path.join(os.path.dirname(__file__), "hanging"), "w").close()
         time.sleep(60)
 """
 
@@ -214,14 +215,14 @@ def test_an_interrupted_command_leaves_no_process(folder):
     process = subprocess.Popen(  # noqa: S603  # this Python
         command + target, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 30
-    while len(children(process.pid)) < 3 and time.monotonic() < end:
+    end = time.monotonic() + 60
+    while not (folder / "hanging").exists() and time.monotonic() < end:
         time.sleep(0.1)
     started = children(process.pid)
-    time.sleep(1)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
 
+    assert len(started) >= 3
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "partial: the run was interrupted" in out

@@ -18,12 +18,13 @@ from harness.case.suite import Suite
 from harness.errors import InvalidInput
 
 ENOUGH = 3
-"""Cases of matrices that catch a mistake before the others are spared it."""
+"""Cases that catch a mistake before further cases of matrices are spared it."""
 
-WAVES = (128, 256, 512, 1024, 2048)
-"""Sizes of the first waves of cases; the last is that of all further ones.
+WAVES = (64, 192, 256, 512, 1024)
+"""Sizes of the first waves of matrix cases; the last is that of all further ones.
 
-Mistakes are dropped between waves only, so that the result does not depend on who was faster.
+Every mistake meets the first wave. Mistakes are dropped between waves only, so that the result does
+not depend on who was faster.
 """
 
 CHUNK = 8
@@ -71,8 +72,8 @@ def select(
 def run(cases: Sequence[Selected], *, jobs: int = 1, listener: Listener = lambda _: None) -> Scores:
     """Run cases against all variants.
 
-    Every hand-written case meets every mistake. A mistake that `ENOUGH` cases of matrices have
-    caught meets no more of them; a sound variant meets every case.
+    Every mistake meets the hand-written cases and the first wave of matrix cases, and further
+    waves until `ENOUGH` cases have caught it. A sound variant meets every case.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def run(cases: Sequence[Selected], *, jobs: int = 1, listener: Listener = lambda
     with _Runner(jobs) as runner:
         done = 0
         for wave in _waves(cases):
-            wanted = scores.wanted(ENOUGH if wave[0].matrix else None)
+            wanted = scores.wanted(ENOUGH if scores.by_matrix else None)
             for selected, finding in runner.map(wave, wanted):
                 done += 1
                 if finding is not None:

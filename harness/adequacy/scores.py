@@ -103,11 +103,11 @@ class Scores:
         return [each for each in self.sound.values() if each.found]
 
     def wanted(self, enough: int | None) -> frozenset[str]:
-        """Return the names to go on with: without mistakes that `enough` matrix cases caught."""
+        """Return the names to go on with: without mistakes that `enough` cases have caught."""
         going = [
             each.variant.name
             for each in self.planted.values()
-            if enough is None or each.by_matrix < enough
+            if enough is None or each.found < enough
         ]
         return frozenset((*going, *self.sound))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TextIO
 
-from harness.adequacy.campaign import ENOUGH
+from harness.adequacy.campaign import ENOUGH, WAVES
 from harness.adequacy.scores import Score, Scores
 
 _INTRODUCTION = """\
@@ -14,10 +14,10 @@ _INTRODUCTION = """\
 
 {summary}: {by_hand:,} hand-written cases and {by_matrix:,} cases of matrices.
 
-A mistake meets every hand-written case, and cases of matrices until {enough} of a wave have caught
-it: **by hand** and **by matrix** count the cases that caught it, those of matrices up to the end of
-that wave. **Smallest** is the catching case with the fewest elements over all steps. Made by
-`bn-harness adequacy`; see [docs/adequacy.md](../docs/adequacy.md).
+A mistake meets every hand-written case and {first} cases of matrices, and more of these until
+{enough} cases have caught it: **by hand** and **by matrix** count the cases that caught it.
+**Smallest** is the one with the fewest elements over all steps. Made by `bn-harness adequacy`; see
+[docs/adequacy.md](../docs/adequacy.md).
 """
 
 
@@ -29,7 +29,7 @@ def show(scores: Scores, stream: TextIO) -> None:
     console = Console(file=stream, width=None if stream.isatty() else 160)
     table = Table("planted mistake", "by hand", "by matrix", "smallest", box=None)
     for score in scores.planted.values():
-        counts = str(score.by_hand), _matrix(score)
+        counts = str(score.by_hand), str(score.by_matrix)
         table.add_row(f"{score.variant.topic}:{score.variant.name}", *counts, _smallest(score))
     console.print(table)
     console.print()
@@ -51,9 +51,8 @@ def to_markdown(scores: Scores) -> str:
 
 def _markdown(scores: Scores) -> Iterator[str]:
     summary = scores.summary()
-    yield _INTRODUCTION.format(
-        summary=summary, by_hand=scores.by_hand, by_matrix=scores.by_matrix, enough=ENOUGH
-    )
+    ran = {"by_hand": scores.by_hand, "by_matrix": scores.by_matrix}
+    yield _INTRODUCTION.format(summary=summary, enough=ENOUGH, first=WAVES[0], **ran)
     for topic, found in groupby(scores.planted.values(), lambda each: each.variant.topic):
         yield f"## Planted: {topic.replace('_', ' ')}\n"
         yield "| mistake | what is wrong | by hand | by matrix | smallest |"
@@ -62,7 +61,7 @@ def _markdown(scores: Scores) -> Iterator[str]:
             about = f"{score.variant.about} {score.variant.met}".replace("|", "\\|")
             case = score.smallest[1] if score.smallest else None
             smallest = "**survives**" if case is None else f"`{case}`"
-            counts = f"{score.by_hand} | {_matrix(score)}"
+            counts = f"{score.by_hand} | {score.by_matrix}"
             yield f"| `{score.variant.name}` | {about} | {counts} | {smallest} |"
         yield ""
     yield "## Sound\n"
@@ -71,10 +70,6 @@ def _markdown(scores: Scores) -> Iterator[str]:
     for score in scores.sound.values():
         about = score.variant.about.replace("|", "\\|")
         yield f"| `{score.variant.name}` | {about} | {score.met:,} | {_blame(score)} |"
-
-
-def _matrix(score: Score) -> str:
-    return f"{score.by_matrix}{'+' if score.by_matrix >= ENOUGH else ''}"
 
 
 def _smallest(score: Score) -> str:

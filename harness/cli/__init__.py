@@ -19,6 +19,7 @@ VERBS = {
     "explain": "Show a case step by step, worked.",
     "new": "Append a scaffolded case to a YAML file.",
     "check": "Validate case files.",
+    "fuzz": "Search for a case in which a target diverges.",
     "adequacy": "Test the suite on implementations that are wrong on purpose.",
     "targets": "List the targets.",
     "schema": "Print the JSON Schema of case files or reports.",

@@ -45,7 +45,7 @@ def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> No
     if as_json or form == "json":
         text = found.to_json() + "\n"
     elif form == "html":
-        from harness.report.html import diff_to_html  # noqa: PLC0415
+        from harness.report.diff_page import diff_to_html  # noqa: PLC0415
 
         text = diff_to_html(found)
     else:

@@ -83,8 +83,8 @@ def command(  # noqa: PLR0917
     else:
         show(outcome.report, Sources(suite), sys.stdout)
     if outcome.inapplicable:
-        version = outcome.report.environment["torch"]
-        click.echo(f"{outcome.inapplicable:,} cases do not hold for torch {version}", err=True)
+        unmet = f"{outcome.inapplicable:,} cases do not hold for torch {outcome.torch}"
+        click.echo(unmet, err=True)
     for mistake in outcome.mistakes:
         click.echo(mistake, err=True)
     if outcome.report.partial:

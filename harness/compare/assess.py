@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.case.model import Case
 from harness.compare.exactly import Exact, Standard
 from harness.compare.follow import Asked, follow, question
-from harness.dtypes import precision
+from harness.dtypes import FLOATING, precision
 from harness.oracle import (
     ACCURACIES,
     Declared,
@@ -196,7 +196,14 @@ def _exact(
         step = question(asked, before)
     except ValueError:  # an implementation that computes where no result is defined
         return None
-    return None if step is None else Exact(step)
+    # Without elements, torch takes types that it computes nothing in.
+    return None if step is None or not _real(step) else Exact(step)
+
+
+def _real(step: Step) -> bool:
+    held = (step.weight, step.bias, step.running_mean, step.running_var)
+    arrays = [step.input, *(each for each in held if each is not None)]
+    return all(array.dtype.name in FLOATING for array in arrays)
 
 
 def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:

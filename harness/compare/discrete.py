@@ -154,7 +154,7 @@ def _values(at: tuple[int, int], name: str, ours: Array, wanted: Array) -> Itera
         return
     wrong = np.not_equal(ours, wanted)
     if wanted.dtype.kind not in "biu":
-        wrong &= ~(np.isnan(ours.astype(np.float64)) & np.isnan(wanted.astype(np.float64)))
+        wrong &= ~(np.isnan(ours) & np.isnan(wanted))
     if not wrong.any():
         return
     index = tuple(int(each) for each in np.argwhere(wrong)[0]) if wrong.ndim else ()

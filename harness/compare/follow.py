@@ -85,6 +85,8 @@ def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
     gradient = None
     if forward.grad_output is not None:
         gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
+        # A complex gradient of a real output is refused.
+        gradient = None if gradient.dtype.kind == "c" else gradient
     mean, variance = before.get("running_mean"), before.get("running_var")
     batch = asked.training or (mean is None and variance is None)
     if asked.training and not asked.track:

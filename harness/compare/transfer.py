@@ -65,5 +65,6 @@ def _cast(old: Array, after: Array) -> bool:
 
 
 def _as(array: Array, like: Array) -> Array:
+    plain = array if like.dtype.kind == "c" else array.real
     with np.errstate(all="ignore"):
-        return array.astype(like.dtype)
+        return plain.astype(like.dtype)

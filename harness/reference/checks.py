@@ -161,6 +161,8 @@ def gradient(grad_output: Array | None, shape: tuple[int, ...], kind: np.dtype[A
             f"Mismatch in shape: grad_output[0] has a shape of {size(grad_output.shape)}"
             f" and output[0] has a shape of {size(shape)}."
         )
+    if not is_floating(kind):
+        raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
     if grad_output.dtype.kind == "c":
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness.reference import checks, layout, mathematics
+from harness.reference.arithmetic import Arithmetic
 from harness.reference.mathematics import Array
 from harness.reference.storage import Storage, working_type
 
@@ -40,6 +41,7 @@ def forward(
     of_batch: bool,
     momentum: float,
     eps: float,
+    arithmetic: Arithmetic = mathematics,
 ) -> tuple[Array, Saved]:
     """Normalise `x` (N, C, H, W) and move the running statistics, in place.
 
@@ -53,6 +55,8 @@ def forward(
         Whether the statistics are the batch's own.
     momentum, eps
         Real numbers.
+    arithmetic
+        What computes the numbers.
 
     Returns
     -------
@@ -83,15 +87,18 @@ def forward(
     elements = layout.channels(x, working_type(x.dtype))
     if of_batch or running_mean is None or running_var is None:
         storage = Storage.of(kept, dense=layout.is_dense(x))
-        mean, squares = mathematics.batch_statistics(elements)
+        mean, squares = arithmetic.batch_statistics(elements)
         n = x.size // features
         if running_mean is not None and running_var is not None:
             storage.update_mean(running_mean, mean, momentum)
             storage.update_var(running_var, squares, n, momentum)
         checks.of_type(bias, kept)
         mean, invstd = storage.mean(mean), storage.inverse_std(squares, n, eps)
+        scale = invstd
     else:
+        # Torch takes the reciprocal of eval twice, for the output and anew for the gradients.
         mean, invstd = running_mean, mathematics.inverse_std(running_var, eps)
+        scale = arithmetic.inverse_std(running_var, eps)
 
     working = elements.dtype
     saved = Saved(
@@ -99,10 +106,10 @@ def forward(
     )
     output = layout.empty(x.shape, x.dtype, channels_last=layout.is_channels_last(x))
     with layout.written(output, working) as y:
-        mathematics.normalise(
+        arithmetic.normalise(
             elements,
             saved.mean,
-            saved.invstd,
+            scale.astype(working),
             weight=_vector(weight, working),
             bias=_vector(bias, working),
             out=y,
@@ -110,13 +117,15 @@ def forward(
     return output, saved
 
 
-def backward(saved: Saved, grad_output: Array) -> Gradients:
+def backward(saved: Saved, grad_output: Array, arithmetic: Arithmetic = mathematics) -> Gradients:
     """Return the gradients of input, weight and bias, None where absent.
 
     Parameters
     ----------
     grad_output
         Shape (N, C, H, W), of a real type; it is cast to the output's.
+    arithmetic
+        What computes the numbers.
 
     Returns
     -------
@@ -138,15 +147,15 @@ def backward(saved: Saved, grad_output: Array) -> Gradients:
     elements = layout.channels(x, working)
     grad = layout.channels(grad_output.astype(x.dtype, copy=False), working)
     weight = _vector(saved.weight, working)
-    sums = mathematics.sums_of_gradients(grad, elements, mean)
+    sums = arithmetic.sums_of_gradients(grad, elements, mean)
     grad_input = layout.empty(x.shape, x.dtype, channels_last=layout.is_channels_last(x))
     with layout.written(grad_input, working) as out:
         if saved.of_batch:
-            mathematics.grad_input_of_batch(
+            arithmetic.grad_input_of_batch(
                 grad, elements, mean, invstd, weight=weight, sums=sums, out=out
             )
         else:
-            mathematics.grad_input_of_constants(grad, invstd, weight=weight, out=out)
+            arithmetic.grad_input_of_constants(grad, invstd, weight=weight, out=out)
     total, product = sums
     return (
         grad_input,

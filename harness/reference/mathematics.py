@@ -23,7 +23,7 @@ _BLOCK = 1 << 15
 """Elements worked on at a time: their temporaries stay in the processor's cache."""
 
 
-def _blocks(x: Array) -> Iterator[slice]:
+def blocks(x: Array) -> Iterator[slice]:
     """Yield slices of the channels of `x` (N, C, L), each of about `_BLOCK` elements."""
     samples, channels, length = x.shape
     step = max(1, _BLOCK // (samples * length))
@@ -51,7 +51,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
     n = x.shape[0] * x.shape[2]
     mean = np.empty(x.shape[1], x.dtype)
     squares = np.empty(x.shape[1], np.float64)
-    for c in _blocks(x):
+    for c in blocks(x):
         mean[c] = _channel_sum(x[:, c], _FLOAT64) / n
         d = x[:, c] - mean[c, None]
         np.multiply(d, d, out=d)
@@ -82,7 +82,7 @@ def normalise(
 ) -> None:
     """Write y = (x − mean)·invstd·weight + bias into `out` (N, C, L); None counts as 1 and 0."""
     scale = _scale(invstd, weight)
-    for c in _blocks(x):
+    for c in blocks(x):
         y = out[:, c]
         np.subtract(x[:, c], mean[c, None], out=y)
         np.multiply(y, scale[c, None], out=y)
@@ -97,7 +97,7 @@ def sums_of_gradients(grad_output: Array, x: Array, mean: Array) -> tuple[Array,
     """
     total = np.empty(x.shape[1], np.float64)
     product = np.empty(x.shape[1], np.float64)
-    for c in _blocks(x):
+    for c in blocks(x):
         g = grad_output[:, c]
         total[c] = _channel_sum(g, x.dtype)
         d = x[:, c] - mean[c, None]
@@ -126,7 +126,7 @@ def grad_input_of_batch(
     scale = _scale(invstd, weight)
     mean_grad = (total / n).astype(x.dtype)
     slope = (product * invstd.astype(np.float64) ** 2 / n).astype(x.dtype)
-    for c in _blocks(x):
+    for c in blocks(x):
         t = out[:, c]
         np.subtract(x[:, c], mean[c, None], out=t)
         np.multiply(t, slope[c, None], out=t)

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from harness.reference import checks, state
+from harness.reference import checks, mathematics, state
 from harness.reference.allocation import fill, parameter, statistic
+from harness.reference.arithmetic import Arithmetic
 from harness.reference.kernel import Gradients, Saved, backward, forward
 from harness.reference.mathematics import Array
 
@@ -192,6 +193,7 @@ class BatchNorm2d:
             of_batch=of_batch,
             momentum=factor,
             eps=self.eps,
+            arithmetic=self._arithmetic(input),
         )
         return output
 
@@ -216,7 +218,11 @@ class BatchNorm2d:
             )
         checks.gradient(grad_output, self._saved.input.shape, self._saved.input.dtype)
         saved, self._saved = self._saved, None
-        return backward(saved, grad_output)
+        return backward(saved, grad_output, self._arithmetic(saved.input, grad_output))
+
+    def _arithmetic(self, *arrays: Array) -> Arithmetic:  # noqa: ARG002 - a subclass goes by them
+        """Return what computes an output from an input, or gradients from it and grad_output."""
+        return mathematics
 
     def _arrays(self) -> dict[str, Array | None]:
         return {name: getattr(self, name) for name in _ARRAYS}

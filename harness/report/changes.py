@@ -50,10 +50,21 @@ def groups(diff: Diff) -> Iterator[tuple[str, list[Change], int]]:
 def sentence(change: Change) -> str:
     """Return one change in words, without its target."""
     if change.kind == "added":
-        return f"{change.subject}: {_shown(change.new)}"
+        return f"{change.subject}: {words(change.new)}"
     if change.kind == "removed":
-        return f"{change.subject}: was {_shown(change.old)}"
-    return f"{change.subject}: {_shown(change.old)} → {_shown(change.new)}"
+        return f"{change.subject}: was {words(change.old)}"
+    return f"{change.subject}: {words(change.old)} → {words(change.new)}"
+
+
+def words(value: Any) -> str:  # noqa: ANN401  # any value of a report
+    """Return a value of a report in words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(words, value)) or "none"
+    if isinstance(value, bool) or not isinstance(value, int):
+        return "none" if value is None else str(value)
+    return f"{value:,}"
 
 
 def to_text(diff: Diff) -> str:
@@ -98,13 +109,3 @@ def _more(count: int, start: str) -> list[str]:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _shown(value: Any) -> str:  # noqa: ANN401  # any value of a report
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_shown(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "none"
-    if isinstance(value, bool) or not isinstance(value, int):
-        return "none" if value is None else str(value)
-    return f"{value:,}"

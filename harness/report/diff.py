@@ -85,8 +85,10 @@ def diff(old: Report, new: Report, factor: float = 2.0) -> Diff:
     Raises
     ------
     InvalidInput
-        The baselines differ, or a report names a case or a matrix twice.
+        The baselines differ, a report names a case or a matrix twice, or the factor is none.
     """
+    if not factor > 1:
+        raise InvalidInput(f"a factor of {factor}; choose a number above 1")
     if old.baseline != new.baseline:
         raise InvalidInput(
             f"the old report is against {old.baseline}, the new one against {new.baseline}; "

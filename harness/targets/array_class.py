@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
-from harness.targets.driver import Unsupported, constructed, numeric
+from harness.targets.support import Unsupported, constructed, numeric
 from harness.trace import STATE, Array
 
 

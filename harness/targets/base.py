@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from harness.case.model import Case, LoadStep
 from harness.case.model import Step as CaseStep
@@ -87,6 +87,24 @@ LOW_PRECISION = tuple(
 """What torch's CPU kernels, and who follows them, declare of 16-bit modules."""
 
 
+class Crashed(Exception):  # noqa: N818  # what happened
+    """The target gave no trace, and whoever executes it lives on; the text is the reason.
+
+    Attributes
+    ----------
+    verdict : str
+        What the case has for it.
+    """
+
+    verdict: Literal["crash", "timeout"] = "crash"
+
+
+class TimedOut(Crashed):
+    """The target gave no trace in time."""
+
+    verdict = "timeout"
+
+
 class Target(Protocol):
     """Something that can execute a case."""
 
@@ -95,7 +113,13 @@ class Target(Protocol):
         """What the report says of it."""
 
     def execute(self, case: Case) -> Trace:
-        """Run a case. Errors of the implementation are part of the trace."""
+        """Run a case. Errors of the implementation are part of the trace.
+
+        Raises
+        ------
+        Crashed, TimedOut
+            There is no trace; the target is ready for the next case.
+        """
 
 
 @dataclass(frozen=True)
@@ -127,14 +151,17 @@ def _blinded(step: CaseStep) -> CaseStep:
     return step.model_copy(update={step.kind: part.model_copy(update={"raises": None})})
 
 
-def resolve(spec: str | type[Any]) -> Target:
+def resolve(spec: str | type[Any], timeout: float = 60.0) -> Target:
     """Return the target that a SPEC names.
 
     Parameters
     ----------
     spec : str or class
-        "torch" with options, "reference", ``file.py:Class``, ``package.module:Class``, a name
-        registered under the entry-point group ``bn_harness.targets``; or a class itself.
+        "torch" and "reference" with options, ``exec:COMMAND``, ``file.py:Class``,
+        ``package.module:Class``, a name registered under the entry-point group
+        ``bn_harness.targets``; or a class itself.
+    timeout : float
+        Seconds that a worker process may take for one case.
 
     Raises
     ------
@@ -148,21 +175,35 @@ def resolve(spec: str | type[Any]) -> Target:
         from harness.targets.native import torch_target  # noqa: PLC0415  # imports torch
 
         return torch_target(_options(spec, rest))
-    if spec == "reference":
-        from harness.reference import BatchNorm2d  # noqa: PLC0415
+    if name == "exec":
+        from harness.targets.process import ProcessTarget  # noqa: PLC0415
 
-        return _class_target("reference", BatchNorm2d, LOW_PRECISION)
+        return ProcessTarget(spec, rest, timeout)
+    if name == "reference":
+        return _reference(spec, _options(spec, rest))
     registered = {entry.name: entry for entry in entry_points(group=GROUP)}
     if spec in registered:
         return _adopt(spec, _loaded(spec, registered[spec].load))
     if not rest:
         names = ", ".join(["torch", "reference", *sorted(registered)])
         raise InvalidInput(
-            f"--target {spec}: no such target; name one of {names}, "
-            "or a class as path/to/file.py:Class or package.module:Class"
+            f"--target {spec}: no such target; name one of {names}, a class as "
+            "path/to/file.py:Class or package.module:Class, or a worker as exec:COMMAND"
         )
     path, _, attribute = spec.rpartition(":")
     return _adopt(spec, _attribute(spec, _module(spec, path), attribute))
+
+
+def _reference(spec: str, options: dict[str, str]) -> Target:
+    from harness.reference import BatchNorm2d, FusedBatchNorm2d  # noqa: PLC0415
+
+    classes = {"plain": BatchNorm2d, "fused": FusedBatchNorm2d}
+    found = classes.get(options.pop("arithmetic", "plain"))
+    if options or found is None:
+        raise InvalidInput(
+            f"--target {spec}: the option of reference is arithmetic={' or '.join(classes)}"
+        )
+    return _class_target(spec, found, LOW_PRECISION)
 
 
 def _options(spec: str, text: str) -> dict[str, str]:

@@ -53,7 +53,7 @@ class Conversation:
         assert self.process.stdout is not None  # noqa: S101  # it is a pipe
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
         # Whatever becomes of this process, the worker and its children do not outlive it.
-        self.guard = subprocess.Popen(
+        self.guard = subprocess.Popen(  # noqa: S603  # a fixed program
             ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$0"', str(self.process.pid)],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -181,10 +181,10 @@ class ProcessTarget:
         self.timeout = timeout
         self._conversation: Conversation | None = None
         self._number = 0
+        if not command.strip():
+            raise InvalidInput(f"--target {spec}: name the command of the worker, as exec:COMMAND")
         try:
             self._command = shlex.split(command)
-            if not self._command:
-                raise ValueError("there is no command")
             self.hello = self._start()
         except (OSError, ValueError, Crashed) as error:
             self._stop()
@@ -261,11 +261,6 @@ class ProcessTarget:
             self._finalizer.detach()
             self._conversation.kill()
             self._conversation = None
-
-
-def process_target(spec: str, command: str, timeout: float) -> ProcessTarget:
-    """Return a worker process as a target; parameters and errors as of `ProcessTarget`."""
-    return ProcessTarget(spec, command.strip(), timeout)
 
 
 def _declarations(hello: wire.Hello) -> tuple[Declaration, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from harness.case.model import ModuleConfig
-from harness.targets.driver import Unsupported, constructed
+from harness.targets.support import Unsupported, constructed
 from harness.trace import STATE, Array
 
 

@@ -28,7 +28,7 @@ from harness.case.model import (
     Step,
     Train,
 )
-from harness.dtypes import OTHERS, dtype
+from harness.dtypes import dtype
 from harness.targets.driver import state_arrays
 from harness.trace import Array, Raised, StepTrace, Trace
 
@@ -67,7 +67,10 @@ class WireArray(_Message):
         return as_strided(memory, self.shape, [each * memory.itemsize for each in strides])
 
     def formats(self) -> frozenset[str]:
-        """Return the memory formats that its strides have."""
+        """Return the memory formats of its strides; without elements it has none to tell."""
+        # NumPy keeps no strides of empty arrays, so no other target can tell them either.
+        if 0 in self.shape:
+            return describe(np.empty(self.shape))
         return describe((self.shape, self.strides or row_major(self.shape)))
 
 
@@ -77,10 +80,6 @@ class WireRaised(_Message):
     phase: str
     type: str
     message: str
-
-    def raised(self) -> Raised:
-        """Return it as a trace keeps it."""
-        return Raised(self.phase, self.type, self.message)
 
 
 _State = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
@@ -112,7 +111,7 @@ class WireStep(_Message):
             },
             state=_arrays(self.state),
             saved=None if self.saved is None else _arrays(self.saved),  # type: ignore[arg-type]  # none is None
-            raised=self.raised and self.raised.raised(),
+            raised=_raised(self.raised),
             unsupported=self.unsupported,
             input_changed=self.input_changed,
         )
@@ -136,7 +135,7 @@ class WireTrace(_Message):
         return Trace(
             _arrays(self.initial),
             tuple(each.trace() for each in self.steps),
-            self.raised and self.raised.raised(),
+            _raised(self.raised),
             self.unsupported,
         )
 
@@ -254,6 +253,10 @@ def _arrays(found: Mapping[Any, WireArray | None]) -> dict[str, Array | None]:
     return arrays
 
 
+def _raised(found: WireRaised | None) -> Raised | None:
+    return None if found is None else Raised(found.phase, found.type, found.message)
+
+
 def _dtypes(case: Case) -> set[str]:
     return set(_named(case.module.dtype, case.state, *case.steps))
 
@@ -265,18 +268,23 @@ def _named(own: str, *parts: object) -> Iterator[str]:
             yield from [part.dtype] if part.dtype else []
         elif isinstance(part, Cast):
             # One to a type without fractions is an error of the module, not of the worker.
-            yield from [part.cast] if part.cast not in OTHERS else []
+            yield from [part.cast] if _converts(part) else []
         elif isinstance(part, BaseModel):
             yield from _named(own, *(getattr(part, name) for name in part.model_fields_set))
         elif isinstance(part, Mapping):
             yield from _named(own, *part.values())
 
 
+def _converts(step: Cast) -> bool:
+    """Whether the module takes the type; it refuses to become integers, and stays what it was."""
+    return dtype(step.cast).kind not in "biu"
+
+
 def _steps(case: Case, backward: bool) -> Iterator[dict[str, Any]]:
     own: str = case.module.dtype
     for step in case.steps:
         yield _step(step, case.module.num_features, own, backward)
-        if isinstance(step, Cast) and step.cast not in OTHERS:
+        if isinstance(step, Cast) and _converts(step):
             own = step.cast
 
 

@@ -17,10 +17,13 @@ def _rows(x: Array) -> Array:
 class WelfordTree(OpenBatchNorm2d):
     """Counts, means and sums of squares are merged in pairs (Chan, Golub & LeVeque 1979).
 
-    All in the working type, float32 for float32 inputs.
+    All in the working type, float32 for float32 inputs. A merge makes inf − inf of two infinities,
+    and a square of one: batches that are not finite take two passes.
     """
 
     def statistics(self, x: Array) -> tuple[Array, Array]:
+        if not np.isfinite(x).all():
+            return super().statistics(x)
         mean = _rows(x)
         squares = np.zeros_like(mean)
         count = np.ones(mean.shape[1], x.dtype)
@@ -51,11 +54,11 @@ class ImagesThenBatch(OpenBatchNorm2d):
 
 
 class OnePassInFloat64(OpenBatchNorm2d):
-    """E[x²] − E[x]² in float64, for inputs of up to 32 bits; float64 inputs take two passes."""
+    """E[x²] − E[x]² in float64, of finite inputs of up to 32 bits; others take two passes."""
 
     def statistics(self, x: Array) -> tuple[Array, Array]:
         rows = _rows(x)
-        if x.dtype == np.float64:
+        if x.dtype == np.float64 or not np.isfinite(x).all():
             return super().statistics(x)
         wide = rows.astype(np.float64)
         n, shift = wide.shape[1], wide[:, :1]

@@ -107,15 +107,17 @@ class Decomposed(_Plain):
     def plain(self, x: Tensor) -> Tensor:
         factor = self._count()
         x = _Shaped.apply(x)  # type: ignore[no-untyped-call]  # torch leaves it untyped
-        var, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+        shape = (1, -1, 1, 1)
+        mean = x.mean(dim=(0, 2, 3))
+        centred = x - mean.view(shape)
+        var = centred.square().mean(dim=(0, 2, 3))
         n = x.numel() // x.shape[1]
         with torch.no_grad():
             assert self.running_mean is not None  # noqa: S101 - the step is plain
             assert self.running_var is not None  # noqa: S101
-            self.running_mean.mul_(1 - factor).add_(mean, alpha=factor)
-            self.running_var.mul_(1 - factor).add_(var * (n / (n - 1)), alpha=factor)
-        shape = (1, -1, 1, 1)
-        y = (x - mean.view(shape)) * torch.rsqrt(var + self.eps).view(shape)
+            self.running_mean.copy_((1 - factor) * self.running_mean + factor * mean)
+            self.running_var.copy_((1 - factor) * self.running_var + factor * var * n / (n - 1))
+        y = centred * torch.rsqrt(var + self.eps).view(shape)
         if self.weight is not None:
             y = y * self.weight.view(shape)
         return y if self.bias is None else y + self.bias.view(shape)

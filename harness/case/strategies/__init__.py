@@ -45,6 +45,7 @@ _MIXTURES = (
     ("train", "eval", "set"),
     ("train", "eval", "save", "load"),
     ("train", "eval", "cast"),
+    ("train", "call"),
     ("train", "call", "set"),
     KINDS,
 )

@@ -28,6 +28,9 @@ class Sketch:
         Type of parameters and statistics.
     saved : dict of str to set of str
         The keys of each saved state_dict.
+    reordered : bool
+        Whether a statistic has become a parameter: torch saves it before the others, and an array
+        class, which knows no parameters, cannot tell.
     """
 
     present: set[str]
@@ -35,6 +38,7 @@ class Sketch:
     tracks: bool
     dtype: str
     saved: dict[str, set[str]] = field(default_factory=dict)
+    reordered: bool = False
 
     @classmethod
     def of(cls, module: dict[str, Any]) -> Sketch:
@@ -50,10 +54,13 @@ class Sketch:
         step : dict
             As a case file spells it.
         legal : bool
-            Whether torch must take it without an error; else it need only be well-formed.
+            Whether torch must take it without an error; else it need only be well-formed, and
+            mean the same to every target.
         """
         ((kind, value),) = step.items()
         if kind == "load" and value["from"] not in self.saved:
+            return False
+        if kind == "save" and self.reordered:
             return False
         if legal and not self._takes(kind, value):
             return False
@@ -111,3 +118,4 @@ class Sketch:
                 self.tracks = value
             elif name in {"weight", "bias", *_STATISTICS, _COUNTER}:
                 (self.present.discard if value is None else self.present.add)(name)
+                self.reordered |= isinstance(value, dict) and "parameter" in value

@@ -1,0 +1,48 @@
+"""One case by its name, as a person or a test's output spells it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+
+from harness.case.model import Case
+from harness.case.suite import Entry, Suite, load
+from harness.errors import InvalidInput
+
+_ID = re.compile(r"[^\s:*?\[\]]+")
+
+
+def find(name: str) -> tuple[Entry, Case]:
+    """Return a case and where it stands.
+
+    Parameters
+    ----------
+    name : str
+        ``file.yaml::id``, or an id in the shipped suite; of a matrix case too. What pytest puts
+        behind an id, in brackets, is left out.
+
+    Raises
+    ------
+    InvalidInput
+        There is no such case; the nearest ids are named.
+    """
+    file, separator, wanted = name.rpartition("::")
+    match = _ID.match(wanted)
+    if match is None:
+        raise InvalidInput(f"{name}: name one case, as file.yaml::id or by its id in the suite")
+    case_id = match.group()
+    suite = load([file] if separator else [])
+    found = next(_cases(suite, case_id), None)
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(case_id, [entry.item.id for entry in suite.entries], 3)
+    hint = f"; the nearest: {', '.join(near)}" if near else ""
+    where = file or "the suite"
+    raise InvalidInput(f"{name}: no case of {where} has the id '{case_id}'{hint}")
+
+
+def _cases(suite: Suite, case_id: str) -> Iterator[tuple[Entry, Case]]:
+    for entry in suite.entries:
+        if entry.item.id == case_id or (entry.matrix and case_id.startswith(f"{entry.matrix}/")):
+            yield from ((entry, case) for case in entry.cases() if case.id == case_id)

@@ -1,0 +1,33 @@
+"""``bn-harness explain``: a case step by step, worked."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(name="explain")
+@click.argument("case")
+@click.option("--target", default="reference", show_default=True, help="What to show beside it.")
+@click.option("--against", default="torch", show_default=True, help="The baseline.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown", "html"]),
+    default="text",
+    show_default=True,
+)
+def command(case: str, target: str, against: str, form: str) -> None:
+    r"""Explain CASE: file.yaml::id, or an id in the suite, of a matrix case too.
+
+    For each step: which statistics it normalises with, the arithmetic of one element, how the
+    running statistics move, and what baseline and target computed beside the exact result.
+
+    \b
+    Exit status: 0 explained; 2 wrong usage.
+    """
+    from harness.explanation import explain  # noqa: PLC0415
+    from harness.explanation.forms import to_html, to_markdown, to_text  # noqa: PLC0415
+
+    forms = {"text": to_text, "markdown": to_markdown, "html": to_html}
+    text = forms[form](explain(case, target, against=against).blocks)
+    click.echo(text.strip("\n"))

@@ -1,0 +1,74 @@
+"""What a class supports: the arguments that it takes, and arrays of numbers that it gives."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+
+from harness.case.model import ModuleConfig
+from harness.trace import Array
+
+T = TypeVar("T")
+
+
+class Unsupported(Exception):  # noqa: N818  # no mistake, an answer
+    """The target lacks what the case asks for; its text is the reason for the user."""
+
+
+def numeric(value: object, name: str) -> Array:
+    """Return a value as an array of numbers.
+
+    Raises
+    ------
+    TypeError
+        It is none.
+    """
+    array = np.asarray(value)
+    if array.dtype.hasobject or array.dtype.names or array.dtype.kind in "SUmM":
+        raise TypeError(f"{name} is no array of numbers but {type(value).__name__}")
+    return array
+
+
+def constructed(cls: Callable[..., T], arguments: dict[str, Any]) -> T:
+    """Construct a class with those of the arguments that it knows.
+
+    An argument that it does not know is left out where it has the default of ``nn.BatchNorm2d``.
+
+    Raises
+    ------
+    Unsupported
+        It does not know an argument that matters, or refuses one by NotImplementedError.
+    """
+    known = _parameters(cls)
+    if known is not None:
+        left_out = {name for name in set(arguments) - known if _is_default(name, arguments[name])}
+        arguments = {name: value for name, value in arguments.items() if name not in left_out}
+    unknown = sorted(set(arguments) - known) if known is not None else []
+    if unknown:
+        raise Unsupported(f"the constructor has no argument {' and no argument '.join(unknown)}")
+    try:
+        return cls(**arguments)
+    except NotImplementedError as error:
+        raise Unsupported(str(error) or "the constructor is not implemented") from None
+
+
+def _is_default(name: str, value: object) -> bool:
+    default = ModuleConfig.model_fields[name].default
+    # Types of NumPy and torch end in the name that a case spells.
+    return str(value).endswith(default) if name == "dtype" else value is default or value == default
+
+
+@cache
+def _parameters(cls: Callable[..., Any]) -> frozenset[str] | None:
+    """Return the names of a constructor's arguments, None if it takes any or does not tell."""
+    try:
+        parameters = inspect.signature(cls).parameters.values()
+    except ValueError:
+        return None
+    if any(each.kind is each.VAR_KEYWORD for each in parameters):
+        return None
+    return frozenset(each.name for each in parameters)

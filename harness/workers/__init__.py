@@ -1,0 +1,1 @@
+"""Worker processes that ship with the harness; each is a program in one file."""
