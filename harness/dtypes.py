@@ -24,6 +24,12 @@ def dtype(name: str) -> np.dtype[Any]:
     return _SPECIAL.get(name) or np.dtype(name)
 
 
+@cache
+def name_of(dtype: np.dtype[Any]) -> str:
+    """Return the type's name; NumPy takes longer than an addition of arrays to make it."""
+    return dtype.name
+
+
 @dataclass(frozen=True)
 class Precision:
     """The constants of a floating type (IEEE 754-2019, section 3.3; bfloat16 alike)."""

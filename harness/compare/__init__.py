@@ -12,6 +12,7 @@ from harness.compare.blame import blame, equal_elements
 from harness.compare.consistent import NAME, consistency
 from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
 from harness.compare.published import published
+from harness.dtypes import name_of
 from harness.oracle import Declared, Step
 from harness.trace import RESULTS, STATE, Raised, Trace, same_bits
 
@@ -170,7 +171,7 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
 def _holding(assessed: Assessed, judged: Judged) -> Holding:
     forward = assessed.asked.step.forward
     layout = forward.input.layout if forward is not None else "contiguous"
-    return Holding(judged.quantity, assessed.asked.step.kind, judged.array.dtype.name, layout)
+    return Holding(judged.quantity, assessed.asked.step.kind, name_of(judged.array.dtype), layout)
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from harness.case.model import Case
 from harness.compare.exactly import Exact, Standard
 from harness.compare.follow import Asked, follow, question
-from harness.dtypes import FLOATING, precision
+from harness.dtypes import FLOATING, name_of, precision
 from harness.oracle import (
     ACCURACIES,
     Declared,
@@ -169,7 +169,7 @@ def assess(
         judged: dict[str, Judged] = {}
         if exact is not None:
             declared = declarations(exact.step)
-            standard = accuracy or standard_accuracy(exact.step.input.dtype.name)
+            standard = accuracy or standard_accuracy(name_of(exact.step.input.dtype))
             same = shared.judged if shared is not None and shared.exact is exact else {}
             for quantity, array in _computed(exact, before, done):
                 mine = Judged(array, exact, declared, standard, quantity)
@@ -203,7 +203,7 @@ def _exact(
 def _real(step: Step) -> bool:
     held = (step.weight, step.bias, step.running_mean, step.running_var)
     arrays = [step.input, *(each for each in held if each is not None)]
-    return all(array.dtype.name in FLOATING for array in arrays)
+    return all(name_of(array.dtype) in FLOATING for array in arrays)
 
 
 def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:

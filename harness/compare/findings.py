@@ -115,8 +115,12 @@ class Measure:
 
     def merge(self, other: Measure) -> None:
         """Add what another measure of the same holding has found."""
-        for count in ("elements", "unjudged", "vacuous", "bitwise", "nearer", "farther"):
-            setattr(self, count, getattr(self, count) + getattr(other, count))
+        self.elements += other.elements
+        self.unjudged += other.unjudged
+        self.vacuous += other.vacuous
+        self.bitwise += other.bitwise
+        self.nearer += other.nearer
+        self.farther += other.farther
         self.ulp = max(self.ulp, other.ulp)
         # Ties go to the first id, so that the order of merging does not show.
         self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, other.ratio, other.ratio_at)

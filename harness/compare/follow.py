@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from harness import dtypes
 from harness.case.model import Case, Cast, Eval, Set, Train
 from harness.case.model import Step as CaseStep
+from harness.dtypes import name_of
 from harness.oracle import Step
 from harness.trace import Array
 
@@ -84,7 +85,7 @@ def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
     given = forward.input.array((), asked.dtype)
     gradient = None
     if forward.grad_output is not None:
-        gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
+        gradient = forward.grad_output.array(given.shape, name_of(given.dtype), like=given)
         # A complex gradient of a real output is refused.
         gradient = None if gradient.dtype.kind == "c" else gradient
     mean, variance = before.get("running_mean"), before.get("running_var")

@@ -91,7 +91,8 @@ class Worked:
         channel, place = self._place(index)
         x, m, v = (narrow(part) for part in (self.forward.x, self.forward.m, self.forward.v))
         y = narrow(self.forward.y)[channel, place]
-        yield "y = (x − μ) / √(σ² + ε) · γ + β"
+        plain = self.step.weight is None and self.step.bias is None
+        yield "y = (x − μ) / √(σ² + ε) · γ + β" + (", with γ = 1 and β = 0" if plain else "")
         yield (
             f"y{list(index)} = ({short(x[channel, place])} − {bracketed(m[channel, 0])})"
             f" / √({short(v[channel, 0])} + {_exact(self.step.eps)})"

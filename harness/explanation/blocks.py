@@ -91,6 +91,6 @@ def printed(array: Array) -> str:
         return np.array2string(array, separator=", ")
     wide = array.astype(np.float64)
     values = np.abs(wide[np.isfinite(wide) & (wide != 0)])
-    plain = not values.size or (values.max() < 1e5 and values.min() >= 1e-4)  # noqa: PLR2004
+    plain = not values.size or (1e-3 <= values.max() < 1e5)  # noqa: PLR2004
     style = {"float_kind": (lambda x: f"{x:.4f}") if plain else (lambda x: f"{x:.4e}")}
     return np.array2string(wide, separator=", ", formatter=style)  # type: ignore[arg-type]

@@ -27,7 +27,7 @@ def _text(block: Block) -> Iterator[str]:
         case Words(text):
             yield text
         case Lines(lines):
-            yield from (f"    {line}" for line in lines)
+            yield from (f"    {line}".rstrip() for line in lines)
         case Table(head, rows):
             yield from (f"    {line}" for line in _aligned([head, *rows]))
         case Plot(title, curves):

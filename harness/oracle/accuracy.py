@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.dtypes import Precision, precision
+from harness.dtypes import Precision, name_of, precision
 
 
 @dataclass(frozen=True)
@@ -137,12 +137,6 @@ class Types:
         """F: products of two and more relative errors are at most (F − 1) times their sum."""
         kept = max((t.u for t in (self.statistics, self.saved) if t), default=0.0)
         return 1 + 2 * max(self.output.u, self.parameter.u) + 8 * max(kept, self.element.u)
-
-
-@cache
-def name_of(dtype: np.dtype[Any]) -> str:
-    """Return the type's name; NumPy takes longer than an addition of arrays to make it."""
-    return dtype.name
 
 
 @cache

@@ -9,12 +9,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from harness.dtypes import name_of
 from harness.oracle.accuracy import (
     Accuracy,
     Declared,
     Types,
     accuracy_class,
-    name_of,
     types_of,
 )
 from harness.oracle.arithmetic import Arithmetic, Float64, Mask, Wide, narrow, rearrange
@@ -68,6 +68,8 @@ class Results:
         """
         shared = copy.copy(self)
         shared.step = step
+        # Whichever of the two makes the bounds makes them for both.
+        shared.__dict__["_back"] = self._back
         if step.updates:
             with np.errstate(all="ignore"):
                 shared._forward = updated(step, self._forward)

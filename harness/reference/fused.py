@@ -87,11 +87,21 @@ class Contiguous(_Fused):
     """The kernel whose vectors hold neighbouring positions."""
 
     def batch_statistics(self, x: Array) -> tuple[Array, Array]:
-        """Return mean and Σ(x − mean)²: terms in the type of `x`, added in order in float64."""
+        """Return mean and Σ(x − mean)²: terms in the type of `x`, added in order in float64.
+
+        Of float64, the compiler takes squares by twos, and fuses the one that is left of a row.
+        """
         t = _positions(x)
         mean = (_sum_in_order(t, np.float64) / len(t)).astype(x.dtype)
-        d = t - mean
-        return mean, _sum_in_order(d * d, np.float64)
+        if x.dtype == np.float32 or x.shape[2] % 2 == 0:
+            d = t - mean
+            return mean, _sum_in_order(d * d, np.float64)
+        squares = np.zeros_like(mean)
+        for d in x - mean[:, None]:
+            *pairs, last = d.T
+            squares = _sum_in_order(np.stack([squares, *(p * p for p in pairs)]), np.float64)
+            squares = fma(last, last, squares)
+        return mean, squares
 
     def sums_of_gradients(self, grad_output: Array, x: Array, mean: Array) -> tuple[Array, Array]:
         """Return Σg and Σ(x − mean)·g: each sample's in the type of `x`, those in float64."""
@@ -184,7 +194,7 @@ def _sum_in_order(t: Array, accumulator: np.dtype[Any] | type[np.float64]) -> Ar
 
 def _fused_sum_in_order(a: Array, b: Array) -> Array:
     """Return Σab over the first axis, an fma a term."""
-    total = np.zeros_like(a[0])
+    total: Array = np.zeros_like(a[0])
     for left, right in zip(a, b, strict=True):
         total = fma(left, right, total)
     return total

@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, TypeVar
 
 from harness.case.model import Case, LoadStep
 from harness.case.model import Step as CaseStep
+from harness.dtypes import name_of
 from harness.errors import InvalidInput
 from harness.oracle import Declared, Step
 from harness.trace import Trace
@@ -44,7 +45,7 @@ class Declaration:
     def speaks_of(self, step: Step) -> bool:
         """Whether the step's parameters or statistics have the type."""
         held = [array for array in (step.weight, step.running_mean) if array is not None]
-        return any(array.dtype.name == self.parameters for array in held or [step.input])
+        return any(name_of(array.dtype) == self.parameters for array in held or [step.input])
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from harness.case.model import (
     Step,
     Train,
 )
+from harness.dtypes import name_of
 from harness.targets.support import Unsupported, numeric
 from harness.trace import STATE, Array, Raised, StepTrace, Trace, same_bits
 
@@ -183,7 +184,7 @@ class _Walk:
             return
         record["phase"] = "backward"
         grad_output, pristine_grad = given_arrays(
-            forward.grad_output, output.shape, given.dtype.name, pristine
+            forward.grad_output, output.shape, name_of(given.dtype), pristine
         )
         try:
             for name, gradient in self.subject.backward(grad_output).items():

@@ -21,7 +21,7 @@ from harness.targets import wire
 from harness.targets.base import Crashed, Declaration, TargetInfo, TimedOut
 from harness.trace import Trace
 
-PATIENCE = 2.0
+PATIENCE = 1.0
 """Seconds that a worker has to end once its standard input is closed."""
 
 SHOWN = 60

@@ -67,7 +67,7 @@ for line in sys.stdin:
         elif FAULT == "hang":
             time.sleep(60)
         elif FAULT == "child":
-            os.system("sleep 60")
+            os.system("sleep 60; : " + MARK)
         elif FAULT == "partial line and hang":
             say(text[:20])
             time.sleep(60)
@@ -113,8 +113,8 @@ FAULTS = {
     "kill": ("crash", "the worker ended with SIGKILL"),
     "hang": ("timeout", "there is no answer after 1 s"),
     "child": ("timeout", "there is no answer after 1 s"),
-    "partial line and hang": ("timeout", 'only \'{"trace": {"number": \' without an end'),
-    "partial line": ("crash", 'ended with exit code 0 in the line \'{"trace": {"number": \''),
+    "partial line and hang": ("timeout", 'only \'{"trace": {"number":\' without an end'),
+    "partial line": ("crash", 'ended with exit code 0 in the line \'{"trace": {"number":\''),
     "closed": ("crash", "the worker closed its standard output"),
     "garbage": ("crash", "not of the protocol"),
     "bytes": ("crash", "not of the protocol"),

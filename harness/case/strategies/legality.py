@@ -28,9 +28,9 @@ class Sketch:
         Type of parameters and statistics.
     saved : dict of str to set of str
         The keys of each saved state_dict.
-    reordered : bool
-        Whether a statistic has become a parameter: torch saves it before the others, and an array
-        class, which knows no parameters, cannot tell.
+    parameters : bool
+        Whether a statistic has become a parameter. An array class, which knows none, cannot tell;
+        only forward passes without gradients show no difference.
     """
 
     present: set[str]
@@ -38,7 +38,7 @@ class Sketch:
     tracks: bool
     dtype: str
     saved: dict[str, set[str]] = field(default_factory=dict)
-    reordered: bool = False
+    parameters: bool = False
 
     @classmethod
     def of(cls, module: dict[str, Any]) -> Sketch:
@@ -60,7 +60,7 @@ class Sketch:
         ((kind, value),) = step.items()
         if kind == "load" and value["from"] not in self.saved:
             return False
-        if kind == "save" and self.reordered:
+        if self.parameters and (kind not in ("train", "eval") or "grad_output" in value):
             return False
         if legal and not self._takes(kind, value):
             return False
@@ -118,4 +118,4 @@ class Sketch:
                 self.tracks = value
             elif name in {"weight", "bias", *_STATISTICS, _COUNTER}:
                 (self.present.discard if value is None else self.present.add)(name)
-                self.reordered |= isinstance(value, dict) and "parameter" in value
+                self.parameters |= isinstance(value, dict) and "parameter" in value

@@ -1,0 +1,195 @@
+"""A case explained: the numbers that one would work out on paper."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import harness
+from harness.case.model import Case
+from harness.case.suite import load
+from harness.errors import InvalidInput
+from harness.explanation.blocks import short
+from harness.explanation.forms import sparkline, to_markdown
+from harness.explanation.plot import svg
+from harness.reference import BatchNorm2d
+
+torch.set_num_threads(1)
+
+NOTEBOOK = list(load(["cases/seed"]).cases())
+EVERY_KIND = {
+    "id": "every-kind",
+    "why": "to be told <b>| `whole`.",
+    "module": {"num_features": 1, "momentum": None},
+    "steps": [
+        {"train": {"input": {"values": [[[[1, 2], [3, 6]]]]}, "grad_output": {"fill": "ones"}}},
+        {"save": "it"},
+        {"set": {"weight": [2.0], "bias": [-1.0]}},
+        {"load": {"from": "it"}},
+        {"call": "reset_running_stats"},
+        {"cast": "float64"},
+        {"eval": {"input": {"shape": [40, 1, 2, 1], "fill": "normal", "seed": 1}}},
+        {"train": {"input": {"values": [[[[1]]]]}, "raises": {"type": "ValueError"}}},
+    ],
+}
+
+
+class Half(BatchNorm2d):
+    """Returns a half of the output."""
+
+    def __call__(self, given):
+        """Normalise a half."""
+        return super().__call__(given) / 2
+
+
+def told(target="reference"):
+    """Return the explanation of a case with every kind of step."""
+    return harness.explain(Case.model_validate(EVERY_KIND), target)
+
+
+@pytest.mark.parametrize("case", [case for _, case in NOTEBOOK], ids=lambda case: case.id)
+def test_the_notebooks_numbers_are_printed(case):
+    """Each row of running statistics, and each output, stands there as the notebook prints it."""
+    text = str(harness.explain(case))
+    missing = []
+    for expectation in case.expect:
+        if expectation.within > 5e-5:
+            continue
+        for name, published in expectation.numbers():
+            values = np.asarray(published)
+            shown = [f"{value:.4f}" for value in values.ravel()]
+            row = f"[{', '.join(shown)}]" if name.startswith("running") else shown[0]
+            missing += [row] * (row not in text)
+
+    assert missing == []
+
+
+def test_the_notebooks_arithmetic_is_written_out():
+    """The one element that the notebook's comment works out is worked out."""
+    text = str(harness.explain("cases/seed::notebook-14-hundred-train-steps-then-eval"))
+
+    assert "(1.0 − 1.5) / √(0.2857 + 1e-05) = −0.9353" in text
+
+
+def test_every_kind_of_step_is_told():
+    """Each step has its heading, in order."""
+    kinds = re.findall(r"^Step (\d): (\w+)$", str(told()), re.MULTILINE)
+
+    assert [kind for _, kind in kinds] == [
+        *("train", "save", "set", "load"),
+        *("call", "cast", "eval", "train"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "running_mean[0] = (1 − 1.0) · 0.0 + 1.0 · 3.0 = 3.0",
+        "running_var[0] = (1 − 1.0) · 1.0 + 1.0 · 3.5 · 4/3 = 4.6667",
+        "y[0, 0, 1, 1] = (6.0 − 3.0) / √(3.5 + 1e-05) · 1.0 + 0.0 = 1.6036",
+        "counted first: 1/1 = 1.0",
+        "grad_bias[0] = Σg = 4.0",
+        "torch raises ValueError in forward: Expected more than 1 value per channel",
+        "float64, shape (40, 1, 2, 1): from",
+    ],
+)
+def test_the_arithmetic_of_a_step(line):
+    """Update, output, gradients and errors are written out with the step's numbers."""
+    assert line in str(told(Half))
+
+
+def test_a_mistake_is_told_with_its_place():
+    """The verdict says what differs, and the table sets the target beside torch and exact."""
+    text = str(told(Half))
+
+    assert "Half: diverge" in text
+    assert "step 1: output[" in text
+
+
+def test_what_text_a_case_has_is_not_read_as_markup():
+    """In a notebook a case's words are words."""
+    explanation = told()
+
+    assert "<b>" not in explanation._repr_html_()
+    assert "&lt;b&gt;\\| \\`whole\\`" in explanation._repr_markdown_()
+
+
+def test_repetitions_are_plotted():
+    """A repeated step has an inline plot of the running statistics."""
+    explanation = harness.explain(NOTEBOOK[1][1])
+
+    assert "<svg" in explanation._repr_html_()
+    assert "<svg" in to_markdown(explanation.blocks)
+    assert "running_mean[0]  ▁" in str(explanation)
+
+
+def test_a_matrix_case_is_found_by_its_id():
+    """A case that a matrix spells can be explained as any other."""
+    suite = load(["cases/core/momentum.yaml"])
+    name = next(suite.cases())[1].id
+
+    assert harness.explain(name).case.id == name
+
+
+def test_what_pytest_puts_behind_an_id_is_left_out():
+    """The id of a test that failed names its case."""
+    name = "cases/seed/notebook.yaml::notebook-16-momentum-1-keeps-the-latest-batch[mine:Norm]"
+
+    assert harness.explain(name).case.id == "notebook-16-momentum-1-keeps-the-latest-batch"
+
+
+@pytest.mark.parametrize("name", ["momentum-one-keeps-the-latest-batch-alon", "cases/seed::"])
+def test_a_case_that_is_not_there(name):
+    """The message says what was looked for."""
+    with pytest.raises(InvalidInput, match=r"nearest: momentum-one-|name one case"):
+        harness.explain(name)
+
+
+def test_a_target_that_cannot_run_here(monkeypatch):
+    """An absent target cannot be shown, and the message says why."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InvalidInput, match="torch:device=cuda cannot run here: no CUDA device"):
+        told("torch:device=cuda")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.5, "1.5"),
+        (2, "2.0"),
+        (-0.93529, "−0.9353"),
+        (1e-5, "1e-05"),
+        (-2.5e7, "−2.5e+07"),
+        (float("nan"), "nan"),
+        (float("-inf"), "-inf"),
+    ],
+)
+def test_numbers_have_four_digits(value, text):
+    """A number on paper has four digits after the point, or four in all."""
+    assert short(value) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([0, 1, 2], "▁▅█  0 to 2"),
+        ([1, 1], "▁▁  1 to 1"),
+        ([float("nan"), 1e308, -1e308], "×█▁  -1e+308 to 1e+308"),
+    ],
+)
+def test_a_sparkline_spans_the_values(values, bars):
+    """The least is the lowest bar, the greatest the highest; what is not finite has none."""
+    assert sparkline(values) == bars
+
+
+def test_a_curve_breaks_where_it_is_not_finite():
+    """An SVG path has no nan: the curve begins anew behind it."""
+    drawn = svg("<plot>", {"a<b": [0.0, float("nan"), 1.0, float("inf"), 2.0]})
+
+    assert "nan" not in drawn
+    assert "inf" not in drawn
+    assert "&lt;plot&gt;" in drawn
+    assert re.search(r'd="M[^L"]+M[^L"]+M[^L"]+"', drawn)
