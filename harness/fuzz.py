@@ -15,6 +15,7 @@ from hypothesis import seed as seeded
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from harness.case.model import Case
+from harness.case.simpler import simpler
 from harness.case.strategies import cases
 from harness.case.suite import load
 from harness.case.writer import to_yaml
@@ -142,13 +143,30 @@ class Search:
         while self._find is None and time.monotonic() < self._end:
             self._round(number)
             number += 1
-        return self._find
+        return None if self._find is None else self._smallest(self._find)
 
     def judge(self, case: Case) -> Comparison | None:
         """Execute a case; return the first comparison that is held against a target."""
         origin = Origin(PYTHON, 1, case.tags, None)
         comparisons = self._worker.judge(self._worker.batch(), origin, case)
         return next((each for each in comparisons if each.verdict in FAILED), None)
+
+    def _smallest(self, find: Find) -> Find:
+        """Return what is left when nothing can be left out; Hypothesis gives up sooner."""
+        for case in simpler(find.case):
+            if time.monotonic() >= self._end:
+                break
+            comparison = self._judged(case)
+            if comparison is not None and _kind(comparison) == _kind(find.comparison):
+                return self._smallest(Find(case, comparison, find.baseline))
+        return find
+
+    def _judged(self, case: Case) -> Comparison | None:
+        key = hashlib.blake2b(repr(case).encode(), digest_size=16).digest()
+        if key not in self._known:
+            self._known[key] = self.judge(case)
+            self.listener(self.tried)
+        return self._known[key]
 
     def _round(self, number: int) -> None:
         memory: ExampleDatabase | None = None
@@ -172,13 +190,9 @@ class Search:
             return
 
     def _try(self, case: Case) -> None:
-        key = hashlib.blake2b(repr(case).encode(), digest_size=16).digest()
-        if key not in self._known:
-            if time.monotonic() >= self._end:
-                return
-            self._known[key] = self.judge(case)
-            self.listener(self.tried)
-        comparison = self._known[key]
+        if time.monotonic() >= self._end and self._find is None:
+            return
+        comparison = self._judged(case)
         if comparison is None:
             return
         if self._find is None:

@@ -100,4 +100,4 @@ class Sequences(RuleBasedStateMachine):
 
 
 TestSequences = Sequences.TestCase
-TestSequences.settings = settings(max_examples=30, stateful_step_count=8)
+TestSequences.settings = settings(max_examples=60, stateful_step_count=10)

@@ -205,7 +205,7 @@ def _state(seed: int) -> State:
     start = 100 * seed + _INITIAL
     return State.model_validate(
         {
-            "weight": {"fill": "uniform", "low": 0.5, "high": 2, "seed": start},
+            "weight": {"fill": "normal", "mean": 0.5, "seed": start},
             "bias": {"fill": "normal", "seed": start + 1},
             "running_mean": {"fill": "normal", "seed": start + 2},
             "running_var": {"fill": "uniform", "low": 0.5, "high": 2, "seed": start + 3},

@@ -64,7 +64,9 @@ def follow(case: Case) -> Iterator[Asked]:
         yield Asked(index, repetition, step, isinstance(step, Train), eps, momentum, track, dtype)
 
 
-def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
+def question(
+    asked: Asked, before: Mapping[str, Array | None], *, gradients: bool = True
+) -> Step | None:
     """Return what an execution asks of the oracle, None if it is no forward pass.
 
     Parameters
@@ -72,6 +74,8 @@ def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
     asked : Asked
     before : mapping of str to array or None
         The implementation's own state before the execution.
+    gradients : bool
+        Ask for those that the case asks for; not where the backward pass was refused.
 
     Notes
     -----
@@ -84,7 +88,7 @@ def question(asked: Asked, before: Mapping[str, Array | None]) -> Step | None:
         return None
     given = forward.input.array((), asked.dtype)
     gradient = None
-    if forward.grad_output is not None:
+    if gradients and forward.grad_output is not None:
         gradient = forward.grad_output.array(given.shape, name_of(given.dtype), like=given)
         # A complex gradient of a real output is refused.
         gradient = None if gradient.dtype.kind == "c" else gradient
@@ -112,5 +116,5 @@ def _factor(asked: Asked, before: Mapping[str, Array | None]) -> float:
     count = before.get("num_batches_tracked")
     if count is None:
         return 0.0
-    tracked = int(count) + 1
+    tracked = int(count.item()) + 1
     return 1.0 / tracked if tracked else math.inf

@@ -56,7 +56,7 @@ def sparkline(values: Sequence[float]) -> str:
             return "×"
         # Halved, since a difference may be beyond the largest number.
         span = high / 2 - low / 2
-        return _BARS[round(top * (value / 2 - low / 2) / span) if span else 0]
+        return _BARS[round(top * ((value / 2 - low / 2) / span)) if span else 0]
 
     return "".join(map(bar, chosen)) + f"  {low:.4g} to {high:.4g}"
 

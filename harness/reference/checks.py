@@ -163,7 +163,7 @@ def gradient(grad_output: Array | None, shape: tuple[int, ...], kind: np.dtype[A
         )
     if not is_floating(kind):
         raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
-    if grad_output.dtype.kind == "c":
+    if (grad_output.dtype.kind == "c") != (kind.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same"
             f" dtype. Mismatch in dtype: grad_output[0] has a dtype of torch.{grad_output.dtype}"

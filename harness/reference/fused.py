@@ -98,8 +98,8 @@ class Contiguous(_Fused):
             return mean, _sum_in_order(d * d, np.float64)
         squares = np.zeros_like(mean)
         for d in x - mean[:, None]:
-            *pairs, last = d.T
-            squares = _sum_in_order(np.stack([squares, *(p * p for p in pairs)]), np.float64)
+            pairs, last = d[:, :-1].T, d[:, -1]
+            squares = _sum_in_order(np.vstack([squares, pairs * pairs]), np.float64)
             squares = fma(last, last, squares)
         return mean, squares
 

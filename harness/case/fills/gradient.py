@@ -60,7 +60,7 @@ class Proportional(Recipe):
                 f"fill 'proportional' needs the step's input in shape {shape}, but {found}: "
                 "use it for the grad_output of a step with an input"
             )
-        rows = to_rows(like.astype(np.float64), shape)
+        rows = to_rows(like.real.astype(np.float64), shape)
         return from_rows(np.array([self._hat(row) for row in rows]).reshape(rows.shape), shape)
 
     def _hat(self, row: Values) -> Values:

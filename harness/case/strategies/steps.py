@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from harness.case.strategies.arrays import Spelled, grad_outputs, inputs, rarely, vectors
 from harness.case.strategies.modules import (
     EPSILONS,
+    INTEGERS,
     MOMENTA,
     ODD_EPSILONS,
     ODD_MOMENTA,
     pool,
 )
-from harness.dtypes import FLOATING, OTHERS
+from harness.dtypes import FLOATING
 from harness.trace import STATE
 
 KINDS = ("train", "eval", "set", "call", "cast", "save", "load")
@@ -95,9 +96,7 @@ def _loads(draw: st.DrawFn, channels: int, legal: bool) -> Spelled:
 
 @cache
 def _kinds(channels: int, legal: bool) -> dict[str, st.SearchStrategy[Spelled]]:
-    def keyed(
-        kind: str,
-    ) -> Callable[[object], Spelled]:
+    def keyed(kind: str) -> Callable[[object], Spelled]:
         return lambda value: {kind: value}
 
     methods = ["reset_running_stats", "deepcopy", "reset_parameters"]
@@ -106,7 +105,7 @@ def _kinds(channels: int, legal: bool) -> dict[str, st.SearchStrategy[Spelled]]:
         "eval": forwards(channels, legal),
         "set": settings(channels, legal),
         "call": st.sampled_from(methods),
-        "cast": st.sampled_from(FLOATING if legal else (*FLOATING, *FLOATING, *OTHERS)),
+        "cast": st.sampled_from(FLOATING if legal else (*FLOATING, *FLOATING, *INTEGERS)),
         "save": st.sampled_from(_NAMES),
         "load": _loads(channels, legal),
     }
