@@ -32,12 +32,11 @@ def command(  # noqa: PLR0917
     output: Path | None,
     as_json: bool,
 ) -> None:
-    r"""Run CASES (files, folders, file.yaml::glob; none: the suite) on planted mistakes.
+    """Run CASES (files, folders, file.yaml::glob; none: the suite) on planted mistakes.
 
     Each planted mistake must be caught by some case, and no variant that only computes
     differently may be blamed by any.
 
-    \b
     Exit status: 0 adequate; 1 a mistake survives or a sound variant is blamed; 2 wrong usage.
     """
     from harness.adequacy.campaign import run, select  # noqa: PLC0415

@@ -30,12 +30,11 @@ _REPORT = click.Path(path_type=Path)
 )
 @options.as_json
 def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> None:
-    r"""Say what changed between the reports OLD and NEW.
+    """Say what changed between the reports OLD and NEW.
 
     A regression is a verdict or a matrix's counts that got worse, an accuracy class that is no
     longer held, or a target that cannot be judged any more.
 
-    \b
     Exit status: 0 nothing is worse; 1 a regression; 2 wrong usage.
     """
     from harness.report.diff import diff  # noqa: PLC0415

@@ -17,12 +17,11 @@ import click
     show_default=True,
 )
 def command(case: str, target: str, against: str, form: str) -> None:
-    r"""Explain CASE: file.yaml::id, or an id in the suite, of a matrix case too.
+    """Explain CASE: file.yaml::id, or an id in the suite, of a matrix case too.
 
     For each step: which statistics it normalises with, the arithmetic of one element, how the
     running statistics move, and what baseline and target computed beside the exact result.
 
-    \b
     Exit status: 0 explained; 2 wrong usage.
     """
     from harness.explanation import explain  # noqa: PLC0415

@@ -42,14 +42,13 @@ def command(  # noqa: PLR0917
     seed: int | None,
     as_json: bool,
 ) -> None:
-    r"""Search for a case in which a target diverges, shrink it, and save it as YAML.
+    """Search for a case in which a target diverges, shrink it, and save it as YAML.
 
     Begins with the cases that are saved already, then with what Hypothesis remembers under
     .bn-harness/fuzz (not with --seed), then with new ones, simple and complex, legal and illegal.
     Ends at the first failure. The targets run in this process: one that crashes or hangs takes
     the search with it.
 
-    \b
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
     from harness.cli.progress import following  # noqa: PLC0415

@@ -13,11 +13,10 @@ from harness.cli import options
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=options.ReportPath(), help="File to write.")
 def command(reports: tuple[Path, ...], output: Path) -> None:
-    r"""Join REPORTS, written by 'run --shard I/N --report', to the report of the whole run.
+    """Join REPORTS, written by 'run --shard I/N --report', to the report of the whole run.
 
     It is the same, byte for byte, as that of a run in one piece.
 
-    \b
     Exit status: 0 joined; 2 they are not all the shards of one run.
     """
     from harness.report.document import read, to_json, write_whole  # noqa: PLC0415

@@ -63,11 +63,10 @@ def _factor(value: str) -> float | None:
 )
 @click.option("--grad", is_flag=True, help="Ask for the gradients.")
 def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:  # noqa: ANN401
-    r"""Append the case ID to a YAML file, and run it by torch and the reference.
+    """Append the case ID to a YAML file, and run it by torch and the reference.
 
     What stands in the file stays. Nothing is written unless the case is valid.
 
-    \b
     Exit status: 0 written, and it agrees; 1 written, and it diverges; 2 nothing is written.
     """
     from harness.api import run  # noqa: PLC0415

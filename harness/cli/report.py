@@ -26,9 +26,8 @@ TARGETS = ("reference", "torch:device=cuda")
     "-j", "--jobs", type=options.jobs, default="auto", metavar="N", help="Worker processes."
 )
 def command(output: Path, jobs: int) -> None:
-    r"""Run the whole suite and write the report, its schema and its summary.
+    """Run the whole suite and write the report, its schema and its summary.
 
-    \b
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
     """
     from harness.case.suite import load  # noqa: PLC0415

@@ -42,9 +42,8 @@ def command(  # noqa: PLR0917
     full: bool,
     as_json: bool,
 ) -> None:
-    r"""Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
+    """Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
 
-    \b
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
     """
     from harness.case.suite import Selection, load  # noqa: PLC0415

@@ -1,0 +1,88 @@
+"""Drawn cases: legal ones are legal, and every kind of thing is drawn."""
+
+from __future__ import annotations
+
+import torch
+from hypothesis import HealthCheck, find, given, settings
+from hypothesis import strategies as st
+
+from harness.case.fills import FILLS
+from harness.case.layouts import LAYOUTS
+from harness.case.simpler import simpler
+from harness.case.strategies import KINDS, cases
+from harness.case.writer import to_yaml
+from harness.targets import resolve
+from reading import items
+
+torch.set_num_threads(1)
+TORCH = resolve("torch")
+
+brief = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+
+
+def errors(case):
+    """Return what torch raises in a case."""
+    trace = TORCH.execute(case)
+    return [each.raised for each in (trace, *trace.steps) if each.raised is not None]
+
+
+@brief
+@given(cases(legal=True))
+def test_legal(case):
+    """Torch takes every step of a legal case."""
+    assert errors(case) == []
+
+
+@brief
+@given(cases())
+def test_written_and_read(case):
+    """A drawn case, written as YAML, is read as the same case."""
+    (read,) = items(to_yaml([case]))
+
+    assert read == case
+    assert repr(read) == repr(case)
+
+
+def test_everything_is_drawn():
+    """Each kind of step, fill and layout, errors and odd shapes occur in a thousand cases."""
+    seen = set()
+
+    @settings(max_examples=1000, database=None, suppress_health_check=list(HealthCheck))
+    @given(cases())
+    def look(case):
+        for step in case.steps:
+            seen.add(step.kind)
+            if step.forward is not None:
+                given = [step.forward.input, step.forward.grad_output]
+                for spec in filter(None, given):
+                    seen.update((spec.fill, spec.layout, spec.dtype))
+                shape = step.forward.input.shape
+                seen.add("empty" if 0 in shape else "rank" if len(shape) != 4 else "images")
+
+    look()
+
+    assert set(KINDS) | set(LAYOUTS) | set(FILLS) - seen <= seen
+    assert {"float16", "bfloat16", "int64", "empty", "rank"} <= seen
+
+
+def test_shrinks_to_the_simplest():
+    """The smallest case that raises an error has one plain step."""
+    case = find(cases(), errors, settings=settings(database=None, max_examples=2000))
+    while (smaller := next(filter(errors, simpler(case)), None)) is not None:
+        case = smaller
+
+    assert len(case.steps) <= 1
+    assert case.module.model_fields_set == {"num_features"}
+
+
+@brief
+@given(cases(), st.data())
+def test_simpler_cases_say_less(case, data):
+    """Each reduction of a case is another case, and shorter to write."""
+    reduced = list(simpler(case))
+    if not reduced:
+        return
+    one = data.draw(st.sampled_from(reduced))
+
+    assert one != case
+    assert len(to_yaml([one])) <= len(to_yaml([case])) + len("arange")
