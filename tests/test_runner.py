@@ -212,7 +212,7 @@ def test_an_interrupted_command_leaves_no_process(folder):
     report = folder / "report.json"
     command = [sys.executable, "-m", "harness", "run", "-j", "2", "--report", str(report)]
     target = ["--target", f"{folder}/targets.py:Hangs", str(folder / "cases.yaml")]
-    process = subprocess.Popen(  # noqa: S603  # this Python
+    process = subprocess.Popen(  # this Python
         command + target, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     end = time.monotonic() + 60

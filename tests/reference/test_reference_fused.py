@@ -147,13 +147,17 @@ def test_a_constant_channel_is_not_zero():
 
 @pytest.mark.parametrize(
     ("dtype", "layout"),
-    [(np.float32, "transposed"), (np.float64, "sliced"), (np.float16, "contiguous")]
-    + [(BFLOAT16, "channels_last")],
+    [
+        (np.float32, "transposed"),
+        (np.float64, "sliced"),
+        (np.float16, "contiguous"),
+        (BFLOAT16, "channels_last"),
+    ],
 )
 def test_other_inputs_are_computed_by_default(dtype, layout):
     """Strided and 16-bit inputs have the bits of the default arithmetic."""
     x, g = (laid_out(normal((2, 3, 4, 5), i, dtype), layout) for i in (0, 1))
-    plain, fused = BatchNorm2d(3), FusedBatchNorm2d(3)
+    plain, fused = BatchNorm2d(3, dtype=dtype), FusedBatchNorm2d(3, dtype=dtype)
 
     assert_same_bits(fused(x), plain(x))
     for actual, expected in zip(fused.backward(g), plain.backward(g), strict=True):
