@@ -91,6 +91,8 @@ class Search:
     ----------
     tried : int
         Distinct cases that were executed.
+    found_after : int or None
+        How many of them it took to the first that diverges, before any shrinking.
 
     Raises
     ------
@@ -103,6 +105,7 @@ class Search:
     seed: int | None = None
     memory: Path | None = None
     listener: Callable[[int], None] = lambda _: None
+    found_after: int | None = field(default=None, init=False)
     _known: dict[bytes, Comparison | None] = field(default_factory=dict, init=False)
     _find: Find | None = field(default=None, init=False)
     _end: float = field(default=0.0, init=False)
@@ -169,13 +172,16 @@ class Search:
         return self._known[key]
 
     def _round(self, number: int) -> None:
+        phases = [Phase.generate, Phase.shrink]
+        if number == 0:
+            phases.insert(0, Phase.reuse)
         memory: ExampleDatabase | None = None
-        if number == 0 and self.memory is not None:
+        if self.memory is not None:
             memory = DirectoryBasedExampleDatabase(self.memory)
         configured = settings(
             max_examples=_ROUND,
             database=memory,
-            phases=[Phase.reuse, Phase.generate, Phase.shrink],
+            phases=phases,
             suppress_health_check=list(HealthCheck),
             verbosity=Verbosity.quiet,
             deadline=None,
@@ -196,6 +202,7 @@ class Search:
         if comparison is None:
             return
         if self._find is None:
+            self.found_after = self.tried
             self._end = time.monotonic() + SHRINKING
         elif _kind(comparison) != _kind(self._find.comparison):
             # On the way to a smaller case another mistake may turn up; one at a time.

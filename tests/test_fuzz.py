@@ -109,23 +109,20 @@ def test_memory(planted, tmp_path):
     first = Search([planted["evaluates"]], seed=1, memory=tmp_path / "memory")
     find = first.run(60)
     second = Search([planted["evaluates"]], seed=99, memory=tmp_path / "memory")
-    plain = Search([planted["evaluates"]], seed=99)
-    tries = []
-    second.listener = plain.listener = tries.append
 
     assert second.run(60).case == find.case
-    assert second.tried < first.tried
+    assert second.found_after == 1 < first.found_after
 
 
 def test_same_seed(planted):
     """The same seed finds the same case in as many tries."""
-    one, other = (Search([planted["evaluates"]], seed=3) for _ in range(2))
+    one, other = (Search([planted["evaluates"]], seed=1) for _ in range(2))
 
     assert one.run(60).case == other.run(60).case
     assert one.tried == other.tried
 
 
-def test_nothing_found(tmp_path):
+def test_nothing_found():
     """Torch does not diverge from itself, and the count is of distinct cases."""
     search = Search(["torch"], seed=4)
     counts = []

@@ -33,7 +33,9 @@ def command(output: Path, jobs: int) -> None:
     from harness.case.suite import load  # noqa: PLC0415
     from harness.cli.progress import following  # noqa: PLC0415
     from harness.cli.schema import schema_text  # noqa: PLC0415
+    from harness.report.badge import to_badge  # noqa: PLC0415
     from harness.report.document import to_json, write_whole  # noqa: PLC0415
+    from harness.report.html import to_html  # noqa: PLC0415
     from harness.report.markdown import to_markdown  # noqa: PLC0415
     from harness.report.text import Sources, show  # noqa: PLC0415
     from harness.runner import run  # noqa: PLC0415
@@ -48,6 +50,8 @@ def command(output: Path, jobs: int) -> None:
         ("conformance.json", to_json(outcome.report)),
         ("conformance.md", to_markdown(outcome.report)),
         ("report.schema.json", schema_text("report")),
+        ("index.html", to_html(outcome.report, suite)),
+        ("badge.svg", to_badge(outcome.report)),
     ):
         write_whole(output / name, text)
         click.echo(f"wrote {output / name}", err=True)

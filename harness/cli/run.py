@@ -26,6 +26,15 @@ ACCURACIES = ("wide", "tree", "any-order")
 @click.option("--accuracy", type=click.Choice(ACCURACIES), help="The class to hold them to.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, help="Seconds a case.")
 @click.option("--full", is_flag=True, help="List the agreeing cases of matrices too.")
+@click.option("--html", "html_file", type=options.ReportPath(), help="Write the HTML report.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "markdown"]),
+    default="text",
+    show_default=True,
+    help="Of what is printed; markdown is for the summary of a job.",
+)
 @options.as_json
 def command(  # noqa: PLR0917
     cases: tuple[str, ...],
@@ -40,6 +49,8 @@ def command(  # noqa: PLR0917
     accuracy: str | None,
     timeout: float,
     full: bool,
+    html_file: Path | None,
+    form: str,
     as_json: bool,
 ) -> None:
     """Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
@@ -77,8 +88,16 @@ def command(  # noqa: PLR0917
         )
     if report_file is not None:
         write_whole(report_file, to_json(outcome.report))
+    if html_file is not None:
+        from harness.report.html import to_html  # noqa: PLC0415
+
+        write_whole(html_file, to_html(outcome.report, suite))
     if as_json:
         click.echo(to_json(outcome.report), nl=False)
+    elif form == "markdown":
+        from harness.report.markdown import to_summary  # noqa: PLC0415
+
+        click.echo(to_summary(outcome.report, Sources(suite)), nl=False)
     else:
         show(outcome.report, Sources(suite), sys.stdout)
     if outcome.inapplicable:

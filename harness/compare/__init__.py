@@ -72,7 +72,8 @@ class Judge:
         if self._constructed(found, trace):
             self._steps(found, ours, theirs)
         found.divergences += published(self.case, trace, self.baseline, self.torch)
-        _conclude(found, own=trace is self.baseline)
+        checked = {name for each in self.case.expect for name, _ in each.numbers()}
+        _conclude(found, checked, own=trace is self.baseline)
         return found
 
     def _constructed(self, found: Comparison, trace: Trace) -> bool:
@@ -186,9 +187,9 @@ def _bitwise(target: Assessed, baseline: Assessed) -> bool:
     )
 
 
-def _conclude(found: Comparison, *, own: bool) -> None:
-    elements = sum(measure.elements for measure in found.measures.values())
-    unjudged = sum(measure.unjudged for measure in found.measures.values())
+def _conclude(found: Comparison, checked: set[str], *, own: bool) -> None:
+    """Give the verdict; `checked` are the quantities that the case publishes numbers of."""
+    measures = [(each, held.quantity) for held, each in found.measures.items() if each.elements]
     culprits = {
         "target" if each.aspect == "published" else each.culprit for each in found.divergences
     }
@@ -200,5 +201,7 @@ def _conclude(found: Comparison, *, own: bool) -> None:
         # Outside its bound as the baseline is, and no worse, a target is what it claims to be.
         inside = all(measure.ratio <= 1 for measure in found.measures.values())
         found.verdict = "baseline_inaccurate" if inside or own else "agree"
-    elif elements and unjudged == elements:
+    elif measures and not any(
+        each.unjudged < each.elements or quantity in checked for each, quantity in measures
+    ):
         found.verdict = "unjudged"

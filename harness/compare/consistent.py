@@ -31,6 +31,9 @@ def consistency(case: str, done: Assessed) -> Measure | None:
     step = output.exact.step
     if not step.updates or not np.all(np.asarray(step.factor) == 1):
         return None
+    old = step.running_mean, step.running_var
+    if not all(each is not None and np.isfinite(each).all() for each in old):
+        return None  # 0·nan is nan: what is left behind is not the batch's alone
     expected = self_consistent(step, mean, variance, output.declared)
     worst = float(ratios(output.array, expected).max(initial=0.0))
     unjudged = expected.unjudged

@@ -137,6 +137,15 @@ def parameter_type(x: Array, *parameters: Array | None) -> np.dtype[Any]:
     return FLOAT32
 
 
+def mean_type(x: Array) -> None:
+    """Refuse integers where torch takes the mean of a strided input by `mean()`: RuntimeError."""
+    if not is_floating(x.dtype):
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or"
+            f" complex dtype. Got: {scalar_type(x.dtype)}"
+        )
+
+
 def vector(array: Array | None, expected: np.dtype[Any]) -> None:
     """Refuse an array that is not one-dimensional and of the expected type, by RuntimeError."""
     if array is not None and array.ndim != 1:

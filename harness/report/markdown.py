@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.report.model import Accuracy, Report, Summary
-from harness.report.text import failures
+from harness.report.text import SHOWN, Sources, explained, failures
 
 COUNTS = tuple(name for name in Summary.model_fields if name != "accuracy")
 
@@ -15,26 +15,36 @@ def to_markdown(report: Report) -> str:
     return "\n".join(_lines(report)) + "\n"
 
 
+def to_summary(report: Report, sources: Sources) -> str:
+    """Return the answer, the counts and what failed, as Markdown for the summary of a job.
+
+    Parameters
+    ----------
+    report : Report
+    sources : Sources
+        For the reason of each case that failed.
+    """
+    shown: dict[str, int] = {}
+    lines = list(_answer(report))
+    for case, target, _ in failures(report):
+        shown[target] = shown.get(target, 0) + 1
+        if shown[target] == 1:
+            lines += ["", f"## What {_target(report, target)} does otherwise"]
+        if shown[target] <= SHOWN:
+            # Indented code has no fence that a line could end.
+            text = "\n".join(explained(report, case, target, sources))
+            lines += ["", *(f"    {line}" for line in text.splitlines())]
+    for target, count in shown.items():
+        if count > SHOWN:
+            more = f"... and {count - SHOWN:,} more cases of {_target(report, target)}"
+            lines += ["", more]
+    if report.partial:
+        lines += ["", "The run was interrupted: this is a part of it."]
+    return "\n".join(lines) + "\n"
+
+
 def _lines(report: Report) -> Iterator[str]:
-    failed = {target for _, target, _ in failures(report)}
-    yield "# Conformance to torch.nn.BatchNorm2d"
-    yield ""
-    for target in report.targets:
-        if target in report.absent:
-            yield f"- `{target}`: absent, {report.absent[target]}"
-        else:
-            yield f"- `{target}`: {'**diverges**' if target in failed else 'conforms'}"
-    yield ""
-    yield ", ".join(f"{name} {_shown(value)}" for name, value in report.environment.items())
-    yield ""
-    used = [name for name in COUNTS if any(getattr(s, name) for s in report.summary.values())]
-    yield from _table(
-        ["target", *used],
-        (
-            [_target(report, target), *(f"{getattr(summary, name):,}" for name in used)]
-            for target, summary in report.summary.items()
-        ),
-    )
+    yield from _answer(report)
     for target, rows in report.accuracy.items():
         yield ""
         yield f"## Accuracy of {_target(report, target)}"
@@ -61,6 +71,29 @@ def _lines(report: Report) -> Iterator[str]:
         yield "## Known divergences"
         yield ""
         yield from (f"- {target}: {reason} ({link})" for target, reason, link in known)
+
+
+def _answer(report: Report) -> Iterator[str]:
+    """Yield whether each target conforms, in what environment, and the counts."""
+    failed = {target for _, target, _ in failures(report)}
+    yield "# Conformance to torch.nn.BatchNorm2d"
+    yield ""
+    for target in report.targets:
+        if target in report.absent:
+            yield f"- `{target}`: absent, {report.absent[target]}"
+        else:
+            yield f"- `{target}`: {'**diverges**' if target in failed else 'conforms'}"
+    yield ""
+    yield ", ".join(f"{name} {_shown(value)}" for name, value in report.environment.items())
+    yield ""
+    used = [name for name in COUNTS if any(getattr(s, name) for s in report.summary.values())]
+    yield from _table(
+        ["target", *used],
+        (
+            [_target(report, target), *(f"{getattr(summary, name):,}" for name in used)]
+            for target, summary in report.summary.items()
+        ),
+    )
 
 
 def _target(report: Report, target: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,10 +19,17 @@ from harness.targets.base import (
     TargetInfo,
 )
 from harness.targets.driver import execute
+from harness.targets.routes import COMPILERS, VIA, missing, route
 from harness.targets.torch_module import construct
 from harness.trace import Trace
 
-DEVICES = ("cpu", "cuda")
+OPTIONS = {
+    "device": ("cpu", "cuda"),
+    "via": VIA,
+    "compile": COMPILERS,
+    "cudnn": ("on", "off"),
+}
+"""Options of ``torch:`` and their values; the first is what holds unless said otherwise."""
 
 
 def torch_target(options: dict[str, str]) -> Target:
@@ -30,26 +38,65 @@ def torch_target(options: dict[str, str]) -> Target:
     Parameters
     ----------
     options : dict of str to str
-        device: "cpu" or "cuda"; threads: how many torch may use, one unless given.
+        By the names of `OPTIONS`, each with one of its values; threads: how many torch may use.
 
     Raises
     ------
     InvalidInput
-        An option is not known.
+        An option or its value is not known, or two do not go together.
     """
     spelled = ",".join(f"{key}={value}" for key, value in options.items())
     name = f"torch:{spelled}" if spelled else "torch"
-    unknown = sorted(set(options) - {"device", "threads"})
-    if unknown:
-        raise InvalidInput(f"--target {name}: no option {unknown[0]}; there are device and threads")
-    device = options.get("device", "cpu")
-    if device not in DEVICES:
-        raise InvalidInput(f"--target {name}: device must be one of {', '.join(DEVICES)}")
+    for key, value in options.items():
+        if key == "threads":
+            continue
+        if key not in OPTIONS:
+            raise InvalidInput(
+                f"--target {name}: no option {key}; there are {', '.join(OPTIONS)} and threads"
+            )
+        if value not in OPTIONS[key]:
+            raise InvalidInput(f"--target {name}: {key} must be one of {', '.join(OPTIONS[key])}")
     threads = options.get("threads", "1")
     if not threads.isdecimal() or not int(threads):
         raise InvalidInput(f"--target {name}: threads must be a number from 1")
-    declarations = LOW_PRECISION if device == "cpu" else ()
-    return module_target(name, torch.nn.BatchNorm2d, device, int(threads), declarations)
+    chosen = {key: options.get(key, values[0]) for key, values in OPTIONS.items()}
+    if chosen["compile"] != "none" and chosen["via"] != "module":
+        raise InvalidInput(f"--target {name}: compile= is of the module; leave out via=")
+    if "cudnn" in options and chosen["device"] != "cuda":
+        raise InvalidInput(f"--target {name}: cudnn= is for device=cuda")
+    return module_target(
+        name,
+        torch.nn.BatchNorm2d,
+        chosen["device"],
+        int(threads),
+        _declarations(chosen),
+        way=Way(chosen["via"], chosen["compile"], chosen["cudnn"] == "on"),
+    )
+
+
+def _declarations(chosen: dict[str, str]) -> tuple[Declaration, ...]:
+    """Return what torch's CPU kernels declare; decompositions compute 16-bit types in float32."""
+    own = chosen["via"] != "decomposed" and chosen["compile"] == "none"
+    return LOW_PRECISION if chosen["device"] == "cpu" and own else ()
+
+
+@dataclass(frozen=True)
+class Way:
+    """How torch gets to a module's output.
+
+    Attributes
+    ----------
+    via : str
+        Of `routes.VIA`.
+    compiler : str
+        Of `routes.COMPILERS`.
+    cudnn : bool
+        Whether cuDNN's kernels may be taken on a CUDA device.
+    """
+
+    via: str = "module"
+    compiler: str = "none"
+    cudnn: bool = True
 
 
 def module_target(
@@ -58,6 +105,8 @@ def module_target(
     device: str = "cpu",
     threads: int = 1,
     declarations: tuple[Declaration, ...] = (),
+    *,
+    way: Way = Way(),
 ) -> Target:
     """Return a module class as a target.
 
@@ -73,17 +122,33 @@ def module_target(
         Threads of torch while it runs.
     declarations : tuple of Declaration
         Where it declares lower accuracy.
+    way : Way
+        How its forward pass is done.
     """
-    absent = None
+    absent = missing(way.compiler)
     if device == "cuda" and not torch.cuda.is_available():
         absent = "no CUDA device"
+    make = route(way.via, way.compiler)
 
     def run(case: Case) -> Trace:
-        with _threads(threads):
-            return execute(case, lambda config: construct(cls, config, device))
+        with _threads(threads), _cudnn(way.cudnn):
+            return execute(case, lambda config: construct(cls, config, device, make()))
 
     versions = {"torch": str(torch.__version__)}
     return FunctionTarget(TargetInfo(name, absent, versions, declarations), run)
+
+
+@contextmanager
+def _cudnn(enabled: bool) -> Iterator[None]:
+    before = torch.backends.cudnn.enabled
+    if before == enabled:
+        yield
+        return
+    torch.backends.cudnn.enabled = enabled
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before
 
 
 @contextmanager

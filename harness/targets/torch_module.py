@@ -15,15 +15,21 @@ from harness.case.model import ModuleConfig
 from harness.targets.support import Unsupported, constructed
 from harness.trace import STATE, Array
 
+Run = Callable[[torch.nn.Module, torch.Tensor], Any]
+"""From a module and its input to the output."""
+
 
 def construct(
-    cls: Callable[..., torch.nn.Module], config: ModuleConfig, device: str
+    cls: Callable[..., torch.nn.Module],
+    config: ModuleConfig,
+    device: str,
+    run: Run = lambda module, given: module(given),
 ) -> ModuleSubject:
     """Construct a module with a case's arguments on a device; errors as in `constructed`."""
     arguments = config.arguments()
     if "dtype" in arguments:
         arguments["dtype"] = getattr(torch, arguments["dtype"])
-    return ModuleSubject(constructed(cls, arguments).to(device), device)
+    return ModuleSubject(constructed(cls, arguments).to(device), device, run)
 
 
 def to_tensor(array: Array) -> torch.Tensor:
@@ -49,9 +55,10 @@ def to_array(tensor: torch.Tensor) -> Array:
 class ModuleSubject:
     """An instance of a module class on a device."""
 
-    def __init__(self, module: torch.nn.Module, device: str) -> None:
+    def __init__(self, module: torch.nn.Module, device: str, run: Run) -> None:
         self.module: Any = module
         self.device = device
+        self.run = run
         self.given: torch.Tensor | None = None
         self.output: torch.Tensor | None = None
 
@@ -69,7 +76,7 @@ class ModuleSubject:
         with torch.set_grad_enabled(differentiate):
             if differentiate and (tensor.is_floating_point() or tensor.is_complex()):
                 tensor.requires_grad_()
-            output = self.module(tensor)
+            output = self.run(self.module, tensor)
         if differentiate:
             self.given, self.output = tensor, output
         return to_array(output)

@@ -1,0 +1,23 @@
+"""A badge that says in a word whether the targets conform."""
+
+from __future__ import annotations
+
+from harness.report.model import Report
+from harness.report.pages import page
+from harness.report.text import failures
+
+LABEL = "BatchNorm2d"
+_GREEN, _RED, _GREY = "#1a7f37", "#b3162a", "#57606a"
+_CHARACTER = 6.6
+
+
+def to_badge(report: Report) -> str:
+    """Return an SVG badge: conforms, diverges, or incomplete where not all was judged."""
+    if any(failures(report)):
+        word, colour = "diverges", _RED
+    elif report.partial or not any(target in report.summary for target in report.targets):
+        word, colour = "incomplete", _GREY
+    else:
+        word, colour = "conforms", _GREEN
+    label, value = (round(_CHARACTER * len(text) + 14) for text in (LABEL, word))
+    return page("badge.svg", label=LABEL, word=word, colour=colour, left=label, right=value)
