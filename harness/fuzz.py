@@ -188,7 +188,8 @@ class Search:
             derandomize=False,
             report_multiple_bugs=False,
         )
-        test = seeded(f"{self.seed} {number}")(configured(given(cases())(self._try)))
+        # The settings come last: a seed takes the memory away.
+        test = configured(seeded(f"{self.seed} {number}")(given(cases())(self._try)))
         try:
             test()
         except _Diverges:

@@ -124,6 +124,13 @@ class Worker:
         }
         if workers:
             self.environment["workers"] = workers
+        frameworks = {
+            target.info.name: dict(target.info.versions)
+            for target in self.targets
+            if target.info.name not in workers and set(target.info.versions) - {"torch"}
+        }
+        if frameworks:
+            self.environment["frameworks"] = frameworks
         self.known = known.load()
 
     def batch(self) -> Batch:
@@ -161,10 +168,18 @@ class Worker:
             trace = self.baseline.execute(given)
         except Crashed as error:
             return self._unjudged(batch, origin, case, names, error)
-        judge = Judge(case, trace, self.torch, self.baseline.info.declares, self.plan.accuracy)
+        judge = Judge(
+            case,
+            trace,
+            self.torch,
+            self.baseline.info.declares,
+            self.plan.accuracy,
+            self.baseline.info.semantics,
+        )
         comparisons = []
         if name in names:
-            own = judge.compare(name, trace, self.baseline.info.declares)
+            info = self.baseline.info
+            own = judge.compare(name, trace, info.declares, info.semantics)
             self.keep(batch, origin, own)
             comparisons += [own] if name in self.names else []
         for target in self.targets:
@@ -175,7 +190,8 @@ class Worker:
                     batch.known.excuse(case.id)
                     comparison = without_trace(case, target.info.name, error.verdict, str(error))
                 else:
-                    comparison = judge.compare(target.info.name, found, target.info.declares)
+                    info = target.info
+                    comparison = judge.compare(info.name, found, info.declares, info.semantics)
                 self.keep(batch, origin, comparison)
                 comparisons.append(comparison)
         return comparisons

@@ -21,6 +21,7 @@ VERBS = {
     "check": "Validate case files.",
     "fuzz": "Search for a case in which a target diverges.",
     "adequacy": "Test the suite on implementations that are wrong on purpose.",
+    "versions": "Say what changed between versions of torch.",
     "targets": "List the targets.",
     "schema": "Print the JSON Schema of case files or reports.",
 }

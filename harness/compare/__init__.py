@@ -10,10 +10,12 @@ from harness.compare import discrete
 from harness.compare.assess import CLASSES, Assessed, Declarations, Judged, assess
 from harness.compare.blame import blame, equal_elements
 from harness.compare.consistent import NAME, consistency
+from harness.compare.documented import note_updates, undocumented
 from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
 from harness.compare.published import published
 from harness.dtypes import name_of
 from harness.oracle import Declared, Step
+from harness.semantics import TORCH, Semantics
 from harness.trace import RESULTS, STATE, Raised, Trace, same_bits
 
 __all__ = ["CLASSES", "Comparison", "Divergence", "Holding", "Judge", "Measure"]
@@ -37,6 +39,8 @@ class Judge:
         What the baseline declares of its accuracy in a step.
     accuracy : str or None
         The class whose bound is the standard; None for that of the input's type.
+    semantics : Semantics
+        What the baseline documents to mean otherwise than torch.
     """
 
     case: Case
@@ -44,13 +48,24 @@ class Judge:
     torch: str
     declarations: Declarations = _nothing
     accuracy: str | None = None
+    semantics: Semantics = TORCH
 
     def __post_init__(self) -> None:
-        judged = assess(self.case, self.baseline, self.declarations, self.accuracy)
+        judged = assess(
+            self.case,
+            self.baseline,
+            self.declarations,
+            self.accuracy,
+            semantics=self.semantics,
+        )
         object.__setattr__(self, "_judged", judged)
 
     def compare(
-        self, target: str, trace: Trace, declarations: Declarations = _nothing
+        self,
+        target: str,
+        trace: Trace,
+        declarations: Declarations = _nothing,
+        semantics: Semantics = TORCH,
     ) -> Comparison:
         """Judge a target's trace; the baseline's own trace is judged too, as any other.
 
@@ -61,17 +76,20 @@ class Judge:
         trace : Trace
         declarations : callable
             From a step to what the target declares of its accuracy in it.
+        semantics : Semantics
+            What the target documents to mean otherwise than torch.
         """
         found = Comparison(self.case.id, target)
         theirs: tuple[Assessed, ...] = self._judged  # type: ignore[attr-defined]
         ours = (
             theirs
             if trace is self.baseline
-            else assess(self.case, trace, declarations, self.accuracy, theirs)
+            else assess(self.case, trace, declarations, self.accuracy, theirs, semantics)
         )
         if self._constructed(found, trace):
             self._steps(found, ours, theirs)
         found.divergences += published(self.case, trace, self.baseline, self.torch)
+        found.divergences = list(undocumented(found, found.divergences, semantics))
         checked = {name for each in self.case.expect for name, _ in each.numbers()}
         _conclude(found, checked, own=trace is self.baseline)
         return found
@@ -163,6 +181,7 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
             found.divergences += blame(at, ours, theirs)
         found.measures.setdefault(_holding(target, ours), Measure()).merge(measure)
     found.declared = tuple(sorted(reasons))
+    note_updates(found, target)
     own = consistency(found.id, target)
     if own is not None:
         output = _holding(target, target.judged["output"])

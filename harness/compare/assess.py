@@ -24,6 +24,7 @@ from harness.oracle import (
     standard_accuracy,
 )
 from harness.oracle.arithmetic import distance
+from harness.semantics import TORCH, Semantics
 from harness.trace import STATE, Array, StepTrace, Trace, same_bits
 
 CLASSES = tuple(ACCURACIES)
@@ -131,6 +132,8 @@ class Assessed:
         None where nothing is computed, or nothing can be said.
     judged : dict of str to Judged
         By quantity.
+    semantics : Semantics
+        What the implementation documents to mean otherwise.
     """
 
     asked: Asked
@@ -138,6 +141,7 @@ class Assessed:
     done: StepTrace
     exact: Exact | None
     judged: dict[str, Judged]
+    semantics: Semantics = TORCH
 
 
 def assess(
@@ -146,6 +150,7 @@ def assess(
     declarations: Declarations,
     accuracy: str | None = None,
     other: tuple[Assessed, ...] = (),
+    semantics: Semantics = TORCH,
 ) -> tuple[Assessed, ...]:
     """Judge every number of a trace against the exact result.
 
@@ -159,13 +164,15 @@ def assess(
         The class whose bound is the standard; by default that of the input's type.
     other : tuple of Assessed
         Another implementation's assessment of the same case, whose exact results are used again
-        where both had the same state before the step.
+        where both had the same state before the step and mean the same.
+    semantics : Semantics
+        What the implementation documents to mean otherwise.
     """
     assessed: list[Assessed] = []
     before = trace.initial
     for position, (asked, done) in enumerate(zip(follow(case), trace.steps, strict=False)):
         shared = other[position] if position < len(other) else None
-        exact = _exact(asked, before, done, shared)
+        exact = _exact(asked, before, done, shared, semantics)
         judged: dict[str, Judged] = {}
         if exact is not None:
             declared = declarations(exact.step)
@@ -175,7 +182,7 @@ def assess(
                 mine = Judged(array, exact, declared, standard, quantity)
                 theirs = same.get(quantity)
                 judged[quantity] = theirs if theirs is not None and _equal(mine, theirs) else mine
-        assessed.append(Assessed(asked, before, done, exact, judged))
+        assessed.append(Assessed(asked, before, done, exact, judged, semantics))
         before = done.state
     return tuple(assessed)
 
@@ -186,14 +193,23 @@ def _equal(one: Judged, other: Judged) -> bool:
 
 
 def _exact(
-    asked: Asked, before: Mapping[str, Array | None], done: StepTrace, shared: Assessed | None
+    asked: Asked,
+    before: Mapping[str, Array | None],
+    done: StepTrace,
+    shared: Assessed | None,
+    semantics: Semantics,
 ) -> Exact | None:
     if asked.step.forward is None or not ("output" in done.results or _updated(before, done)):
         return None
-    if shared is not None and shared.exact is not None and _same(before, shared.before):
+    if (
+        shared is not None
+        and shared.exact is not None
+        and shared.semantics == semantics
+        and _same(before, shared.before)
+    ):
         return shared.exact
     try:
-        step = question(asked, before, gradients=done.raised is None)
+        step = question(asked, before, gradients=done.raised is None, semantics=semantics)
     except ValueError:  # an implementation that computes where no result is defined
         return None
     # Without elements, torch takes types that it computes nothing in.

@@ -11,11 +11,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from harness import dtypes
 from harness.case.model import Case, Cast, Eval, Set, Train
 from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
 from harness.oracle import Step
+from harness.semantics import TORCH, Semantics
 from harness.trace import Array
 
 
@@ -65,7 +68,11 @@ def follow(case: Case) -> Iterator[Asked]:
 
 
 def question(
-    asked: Asked, before: Mapping[str, Array | None], *, gradients: bool = True
+    asked: Asked,
+    before: Mapping[str, Array | None],
+    *,
+    gradients: bool = True,
+    semantics: Semantics = TORCH,
 ) -> Step | None:
     """Return what an execution asks of the oracle, None if it is no forward pass.
 
@@ -76,6 +83,8 @@ def question(
         The implementation's own state before the execution.
     gradients : bool
         Ask for those that the case asks for; not where the backward pass was refused.
+    semantics : Semantics
+        What the implementation documents to mean otherwise.
 
     Notes
     -----
@@ -105,14 +114,16 @@ def question(
         bias=before.get("bias"),
         running_mean=mean,
         running_var=variance,
-        factor=_factor(asked, before) if updates else None,
+        factor=_factor(asked, before, semantics) if updates else None,
         grad_output=gradient,
+        unbiased=semantics.running_var is None,
     )
 
 
-def _factor(asked: Asked, before: Mapping[str, Array | None]) -> float:
+def _factor(asked: Asked, before: Mapping[str, Array | None], semantics: Semantics) -> float:
     if asked.momentum is not None:
-        return float(asked.momentum)
+        momentum = float(asked.momentum)
+        return momentum if semantics.momentum is None else 1.0 - float(np.float32(1.0 - momentum))
     count = before.get("num_batches_tracked")
     if count is None:
         return 0.0

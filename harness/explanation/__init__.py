@@ -91,14 +91,22 @@ def _told(case: Case, target: Target) -> Told:
         trace = target.execute(blinded(case))
     except Crashed as error:
         raise InvalidInput(f"{target.info.name} gives no result to explain: {error}") from None
-    return Told(target.info.name, trace, assess(case, trace, target.info.declares))
+    info = target.info
+    return Told(info.name, trace, assess(case, trace, info.declares, semantics=info.semantics))
 
 
 def _verdict(case: Case, baseline: Target, target: Target, told: list[Told]) -> list[Block]:
     import torch  # noqa: PLC0415  # slow, and the targets have it by now
 
-    judge = Judge(case, told[0].trace, str(torch.__version__), baseline.info.declares)
-    found = judge.compare(target.info.name, told[-1].trace, target.info.declares)
+    theirs, ours = baseline.info, target.info
+    judge = Judge(
+        case,
+        told[0].trace,
+        str(torch.__version__),
+        theirs.declares,
+        semantics=theirs.semantics,
+    )
+    found = judge.compare(ours.name, told[-1].trace, ours.declares, ours.semantics)
     return [
         Heading(2, "Verdict"),
         Words(_sentence(found, baseline.info.name)),

@@ -9,7 +9,10 @@ from typing import Any
 from harness.report.diff import Change, Diff, Kind
 
 SHOWN = 20
-"""Most changes of a kind that are shown, regressions apart."""
+"""Most changes of a kind that are shown."""
+
+REGRESSIONS = 100
+"""Most regressions that are shown."""
 
 HEADINGS: dict[Kind, str] = {
     "run": "The run",
@@ -38,7 +41,8 @@ def answer(diff: Diff) -> str:
 def groups(diff: Diff) -> Iterator[tuple[str, list[Change], int]]:
     """Yield heading, changes to show, and how many more there are: regressions come first."""
     if diff.regressions:
-        yield "Regressions", diff.regressions, 0
+        worse = diff.regressions
+        yield "Regressions", worse[:REGRESSIONS], max(len(worse) - REGRESSIONS, 0)
     rest = [change for change in diff.changes if not change.worse]
     order = list(HEADINGS)
     rest.sort(key=lambda change: order.index(change.kind))

@@ -8,7 +8,7 @@ import importlib.util
 import operator
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +19,7 @@ from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
 from harness.errors import InvalidInput
 from harness.oracle import Declared, Step
+from harness.semantics import TORCH, Semantics, declares
 from harness.trace import Trace
 
 GROUP = "bn_harness.targets"
@@ -62,12 +63,15 @@ class TargetInfo:
         Of the libraries that it is made of.
     declarations : tuple of Declaration
         Where it declares less accuracy than a sound implementation has.
+    semantics : Semantics
+        Where it documents another meaning than torch's.
     """
 
     name: str
     absent: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     declarations: tuple[Declaration, ...] = ()
+    semantics: Semantics = TORCH
 
     def declares(self, step: Step) -> Declared | None:
         """Return what it declares of its accuracy in a step."""
@@ -278,16 +282,27 @@ def _adopt(spec: str, found: object) -> Target:
 
 
 def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ...] = ()) -> Target:
+    said = declares(name, cls)
+    declarations += tuple(Declaration(*each) for each in said.accuracies())
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # noqa: PLC0415  # imports torch
 
-        return module_target(name, cls)
+        target = module_target(name, cls, declarations=declarations)
+        versions = {**target.info.versions, **said.versions}
+        return replace(
+            target, info=replace(target.info, versions=versions, semantics=said.semantics())
+        )
     if "__call__" not in dir(cls):
         raise InvalidInput(f"--target {name}: the class has no __call__(input)")
     from harness.targets import array_class  # noqa: PLC0415
     from harness.targets.driver import execute  # noqa: PLC0415
 
     return FunctionTarget(
-        TargetInfo(name, declarations=declarations),
+        TargetInfo(
+            name,
+            versions=said.versions,
+            declarations=declarations,
+            semantics=said.semantics(),
+        ),
         lambda case: execute(case, lambda config: array_class.construct(cls, config)),
     )

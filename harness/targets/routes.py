@@ -16,6 +16,7 @@ from unittest import mock
 
 import torch
 from torch._decomp import decompositions
+from torch.jit import _recursive
 
 from harness.targets.support import Unsupported
 from harness.targets.torch_module import Run
@@ -99,15 +100,20 @@ class _Decomposed(torch.autograd.Function):
 
 
 def _script(module: torch.nn.Module, given: torch.Tensor) -> object:
+    # A class that was refused once is refused ever after, with another reason.
+    _recursive.concrete_type_store = _recursive.ConcreteTypeStore()
     try:
         scripted = torch.jit.script(module)
     except Exception as error:
-        raise Unsupported(f"torch.jit.script refuses the module: {_first_line(error)}") from None
+        raise Unsupported(f"torch.jit.script refuses the module: {_brief(error)}") from None
     try:
         return scripted(given)
     except Exception as error:
         # The interpreter puts its own traceback before the module's error.
-        raise _named(str(error).rstrip().rpartition("\n")[2], error) from None
+        last = str(error).rstrip().rpartition("\n")[2]
+        if isinstance(error, torch.jit.Error):
+            raise _named(last, error) from None
+        raise type(error)(last.partition(": ")[2] or last) from None
 
 
 def _export(module: torch.nn.Module, given: torch.Tensor) -> object:
@@ -117,7 +123,7 @@ def _export(module: torch.nn.Module, given: torch.Tensor) -> object:
     except Exception as error:
         if type(error).__module__ == "builtins":  # the module's own
             raise
-        raise Unsupported(f"torch.export refuses the module: {_first_line(error)}") from None
+        raise Unsupported(f"torch.export refuses the module: {_brief(error)}") from None
     # The program holds the module's own parameters and buffers.
     return program.module()(given)
 
@@ -178,7 +184,7 @@ def _beneath(error: BaseException) -> BaseException:
                 return _named(f"{found[1]}: {found[3]}", each)
         elif type(each).__module__ == "builtins" and not isinstance(each, KeyError | StopIteration):
             return each
-    return Unsupported(f"it does not compile: {_first_line(error)}")
+    return Unsupported(f"it does not compile: {_brief(error)}")
 
 
 def _named(text: str, error: BaseException) -> BaseException:
@@ -188,8 +194,8 @@ def _named(text: str, error: BaseException) -> BaseException:
     return kind(message) if isinstance(kind, type) and issubclass(kind, Exception) else error
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _quiet() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from harness.case.suite import load
 from harness.cli import main
 
 torch.set_num_threads(1)
@@ -81,3 +82,14 @@ def test_explain_of_what_is_not_there_ends_with_2(capsys, arguments):
 
     assert out == ""
     assert err.strip()
+
+
+def test_report_writes_page_and_badge(folder, monkeypatch):
+    """What is committed has the page and the badge beside the JSON."""
+    suite = load(["cases.yaml"])
+    monkeypatch.setattr("harness.case.suite.load", lambda: suite)
+    ended("report", "-o", "out", "-j", "1")
+    written = {path.name for path in (folder / "out").iterdir()}
+
+    assert {"conformance.json", "index.html", "badge.svg"} <= written
+    assert "BatchNorm2d: conforms" in (folder / "out" / "badge.svg").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,16 @@ def test_the_notebooks_arithmetic_is_written_out():
     text = str(harness.explain("cases/seed::notebook-14-hundred-train-steps-then-eval"))
 
     assert "(1.0 − 1.5) / √(0.2857 + 1e-05) = −0.9353" in text
+
+
+def test_the_documentation_shows_what_is_printed():
+    """The lines of arithmetic in the documentation are those of today."""
+    page = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
+    worked = [line.strip() for line in page.splitlines() if " = " in line and " · " in line]
+    text = str(harness.explain(NOTEBOOK[0][1]))
+
+    assert len(worked) == 6
+    assert all(line in text for line in worked)
 
 
 def test_every_kind_of_step_is_told():

@@ -49,7 +49,7 @@ def assert_rounded_once(triple, dtype):
     assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(triples(32))
 @example((1 + 2**-12, 1 + 2**-12, 2.0**-60))
 @example((1 + 2**-12, 1 + 2**-12, -(2.0**-60)))
@@ -62,7 +62,7 @@ def test_float32_is_rounded_once(triple):
     assert_rounded_once(triple, np.float32)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(triples(64))
 @example((1 + 2**-27, 1 + 2**-26, 2.0**-160))
 @example((1 + 2**-27, 1 + 2**-26, -(2.0**-160)))

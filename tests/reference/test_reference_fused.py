@@ -63,7 +63,7 @@ def assert_bit_for_bit(twins, x, g):
 
 
 @on_x86
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     # Vectors hold up to 8 elements: lengths below, between and beyond.
     shape=st.tuples(*(st.integers(1, side) for side in (4, 19, 7, 7))).filter(

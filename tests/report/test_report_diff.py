@@ -191,6 +191,15 @@ def test_many_changes_are_counted():
     assert "... and 13 more" in to_text(diff(report(), new))
 
 
+def test_many_regressions_are_counted():
+    """A target that breaks everywhere does not fill a page: a hundred are shown."""
+    names = [f"case-{number}" for number in range(105)]
+    old, new = (report([case(n, verdict) for n in names]) for verdict in ("agree", "crash"))
+
+    assert "105 regressions" in to_text(diff(old, new))
+    assert "... and 5 more" in to_text(diff(old, new))
+
+
 def test_the_json_is_for_machines():
     """It has its schema's name, how many regressions there are, and each change."""
     plain = json.loads(diff(report([case()]), report([case(verdict="crash")])).to_json())

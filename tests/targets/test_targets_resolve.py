@@ -156,7 +156,7 @@ def test_entry_points_name_targets(monkeypatch):
         ("torch:device=tpu", "device must be one of cpu, cuda"),
         ("torch:threads=0", "threads must be a number from 1"),
         ("torch:threads=many", "threads must be a number from 1"),
-        ("torch:speed=2", "no option speed; there are device and threads"),
+        ("torch:speed=2", "no option speed; there are device, via, compile"),
         ("torch:cuda", "'cuda' should be"),
         ("torch:threads=1,threads=2", "'threads=2' should be"),
     ],

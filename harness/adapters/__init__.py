@@ -1,0 +1,1 @@
+"""Other frameworks' batch normalisation as array classes; each module needs its framework."""

@@ -1,0 +1,60 @@
+"""Divergences that are what the target documents of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.compare.assess import Assessed
+from harness.compare.findings import Comparison, Divergence
+from harness.semantics import Difference, Semantics
+
+
+def undocumented(
+    found: Comparison, divergences: Iterable[Divergence], semantics: Semantics
+) -> Iterator[Divergence]:
+    """Yield the divergences that no documented difference explains; note those that do.
+
+    Parameters
+    ----------
+    found : Comparison
+        Gets the differences that explain something, in `declared`.
+    divergences : iterable of Divergence
+    semantics : Semantics
+        What the target documents to mean otherwise.
+    """
+    for each in divergences:
+        difference = _explains(each, semantics)
+        if difference is None:
+            yield each
+        elif each.aspect != "published":  # what is judged from its own state says why
+            note(found, difference)
+
+
+def _explains(divergence: Divergence, semantics: Semantics) -> Difference | None:
+    if divergence.culprit != "target":
+        return None
+    match divergence.aspect:
+        case "layout":
+            return semantics.layout
+        case "presence" if divergence.quantity == "num_batches_tracked":
+            return semantics.num_batches_tracked if divergence.actual == "None" else None
+        case "published":
+            # Torch's numbers come from torch's running statistics; the oracle judges the rest.
+            if divergence.quantity == "num_batches_tracked":
+                return semantics.num_batches_tracked
+            return semantics.running_var or semantics.momentum
+    return None
+
+
+def note(found: Comparison, difference: Difference | None) -> None:
+    """Add a documented difference to those that a verdict rests on."""
+    if difference is not None:
+        found.declared = tuple(sorted({*found.declared, difference.text}))
+
+
+def note_updates(found: Comparison, target: Assessed) -> None:
+    """Note what the target documents of a step's running statistics."""
+    if "running_mean" in target.judged:
+        note(found, target.semantics.momentum)
+    if "running_var" in target.judged:
+        note(found, target.semantics.running_var)

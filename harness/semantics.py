@@ -1,0 +1,140 @@
+"""What an implementation documents to mean otherwise than torch, and is not held to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import InvalidInput
+from harness.oracle import Declared
+
+ATTRIBUTE = "bn_harness"
+"""The class attribute by which a class declares."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One documented difference.
+
+    Attributes
+    ----------
+    text : str
+        What it is and why, as reports show it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """Where an implementation documents another meaning than torch's; None where it has torch's.
+
+    Attributes
+    ----------
+    running_var : Difference or None
+        The running variance averages the biased variance of the batch, not n/(n−1) times it.
+    momentum : Difference or None
+        The average is weighed by 1 − fl32(1 − momentum): the implementation takes the
+        complement, as a float32.
+    num_batches_tracked : Difference or None
+        There is no counter.
+    layout : Difference or None
+        Results have a memory format of their own, whatever the input's.
+    """
+
+    running_var: Difference | None = None
+    momentum: Difference | None = None
+    num_batches_tracked: Difference | None = None
+    layout: Difference | None = None
+
+
+TORCH = Semantics()
+"""Those of ``torch.nn.BatchNorm2d``."""
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Difference(_Closed):
+    reason: str = Field(min_length=1)
+    link: str | None = None
+
+    def of(self, what: str) -> Difference:
+        return Difference(f"{what}: {self.reason}" + (f" ({self.link})" if self.link else ""))
+
+
+class _RunningVar(_Difference):
+    is_: Literal["biased"] = Field(alias="is")
+
+
+class _Momentum(_Difference):
+    is_: Literal["float32 complement"] = Field(alias="is")
+
+
+class _Counter(_Difference):
+    is_: Literal["absent"] = Field(alias="is")
+
+
+class _Layout(_Difference):
+    is_: Literal["own"] = Field(alias="is")
+
+
+class _Accuracy(_Closed):
+    parameters: str
+    reason: str = Field(min_length=1)
+    statistics: str | None = None
+    saved_statistics: str | None = None
+    parameter_gradients: str | None = None
+    flush_to_zero: bool = False
+
+
+class Declares(_Closed):
+    """What the attribute `bn_harness` of a class may hold."""
+
+    running_var: _RunningVar | None = None
+    momentum: _Momentum | None = None
+    num_batches_tracked: _Counter | None = None
+    layout: _Layout | None = None
+    accuracy: tuple[_Accuracy, ...] = ()
+    versions: dict[str, str] = {}
+
+    def semantics(self) -> Semantics:
+        """Return the differences of meaning."""
+        return Semantics(
+            self.running_var.of("running_var biased") if self.running_var else None,
+            self.momentum.of("momentum as its float32 complement") if self.momentum else None,
+            self.num_batches_tracked.of("no counter") if self.num_batches_tracked else None,
+            self.layout.of("memory format") if self.layout else None,
+        )
+
+    def accuracies(self) -> tuple[tuple[str, Declared], ...]:
+        """Return type of parameters and lower accuracy, by declaration."""
+        return tuple(
+            (each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
+            for each in self.accuracy
+        )
+
+
+def declares(name: str, cls: type[Any]) -> Declares:
+    """Return what a class declares by its attribute, nothing without one.
+
+    Parameters
+    ----------
+    name : str
+        The SPEC of the class, for messages.
+    cls : class
+
+    Raises
+    ------
+    InvalidInput
+        The attribute is not of the form that docs/targets.md gives.
+    """
+    try:
+        return Declares.model_validate(getattr(cls, ATTRIBUTE, {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join((ATTRIBUTE, *map(str, first["loc"])))
+        raise InvalidInput(f"--target {name}: {at}: {first['msg']}; see docs/targets.md") from None
