@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from harness.api import assert_conforms, explain, run
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # The command line starts without what these need.
     if name in __all__:
-        from harness import api  # what it needs is slow to import
+        from harness import api  # noqa: PLC0415  # what it needs is slow to import
 
-        return getattr(api, name)
+        found: object = getattr(api, name)
+        return found
     raise AttributeError(f"module 'harness' has no attribute '{name}'")

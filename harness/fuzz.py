@@ -24,7 +24,8 @@ from harness.report.collect import Origin
 from harness.report.document import write_whole
 from harness.report.model import Divergence as Reported
 from harness.report.text import PYTHON, describe
-from harness.worker import FAILED, Plan, Worker
+from harness.verdicts import FAILED
+from harness.worker import Plan, Worker
 
 MEMORY = Path(".bn-harness") / "fuzz"
 """Where Hypothesis keeps what it found, in the current folder."""

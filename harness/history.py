@@ -210,7 +210,7 @@ def _class(value: float) -> str:
     return "number" if value else "zero"
 
 
-def _note(
+def _note(  # noqa: PLR0917  # one difference with all that it is of
     found: History,
     versions: tuple[str, str],
     origin: Origin,

@@ -20,11 +20,11 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from harness import worker
 from harness.case.suite import Suite
 from harness.compare import Comparison
-from harness.compare.findings import Verdict
 from harness.errors import InvalidInput
 from harness.known import load as load_known
 from harness.report.collect import Collector, Origin
 from harness.report.model import Report
+from harness.verdicts import Verdict
 from harness.worker import Batch, Plan, Task
 
 CHUNK = 64

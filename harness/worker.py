@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import known
+from harness.case import needs
 from harness.case.model import Case
 from harness.compare import Comparison, Judge
-from harness.compare.findings import Verdict
 from harness.environment import environment
 from harness.errors import InvalidInput
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded, resolve
 from harness.targets.base import Crashed
+from harness.verdicts import FAILED, Verdict
 from harness.versions import holds
 
 Task = tuple[Origin, Case]
@@ -74,10 +75,6 @@ class Batch:
         self.known.merge(other.known)
         self.failures += other.failures
         self.inapplicable += other.inapplicable
-
-
-FAILED = ("diverge", "crash", "timeout")
-"""Verdicts that are held against a target."""
 
 
 class Worker:
@@ -159,7 +156,8 @@ class Worker:
 
         The baseline's own comparison, which any other needs, is kept where it is named.
         """
-        if not holds(self.torch, case.since, case.before):
+        known = holds(self.torch, needs.since(case), None)
+        if not known or not holds(self.torch, case.since, case.before):
             batch.inapplicable.append(case.id)
             batch.known.excuse(case.id)
             return []
@@ -167,7 +165,10 @@ class Worker:
         try:
             trace = self.baseline.execute(given)
         except Crashed as error:
-            return self._unjudged(batch, origin, case, names, error)
+            return self._unjudged(batch, origin, case, names, error.verdict, str(error))
+        if trace.unsupported is not None:
+            # What it cannot construct says nothing of what the others construct.
+            return self._unjudged(batch, origin, case, names, "unsupported", trace.unsupported)
         judge = Judge(
             case,
             trace,
@@ -196,10 +197,16 @@ class Worker:
                 comparisons.append(comparison)
         return comparisons
 
-    def _unjudged(
-        self, batch: Batch, origin: Origin, case: Case, names: Sequence[str], error: Crashed
+    def _unjudged(  # noqa: PLR0917  # a case, and what the baseline said to it
+        self,
+        batch: Batch,
+        origin: Origin,
+        case: Case,
+        names: Sequence[str],
+        verdict: Verdict,
+        reason: str,
     ) -> list[Comparison]:
-        """Keep the comparisons of a case whose baseline gave no trace."""
+        """Keep the comparisons of a case that the baseline has not run."""
         batch.known.excuse(case.id)
         baseline = self.baseline.info.name
         comparisons = []
@@ -207,9 +214,9 @@ class Worker:
             if name not in names or name in self.absent:
                 continue
             comparison = (
-                without_trace(case, name, error.verdict, str(error))
+                without_trace(case, name, verdict, reason)
                 if name == baseline
-                else without_trace(case, name, "unjudged", f"of {baseline}, {error}")
+                else without_trace(case, name, "unjudged", f"of {baseline}, {reason}")
             )
             self.keep(batch, origin, comparison)
             if name in self.names:

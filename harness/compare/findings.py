@@ -6,22 +6,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat, TypeVar
 
+from harness.verdicts import Verdict
+
 if TYPE_CHECKING:
     from harness.compare.assess import Judged
 
 Culprit = Literal["target", "baseline", "both"]
 Aspect = Literal[
     "value", "presence", "dtype", "shape", "layout", "error", "state", "input", "published"
-]
-Verdict = Literal[
-    "agree",
-    "diverge",
-    "baseline_inaccurate",
-    "unsupported",
-    "unjudged",
-    "known",
-    "crash",
-    "timeout",
 ]
 
 

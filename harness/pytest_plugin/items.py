@@ -16,7 +16,7 @@ from harness.compare import Comparison
 from harness.errors import InvalidInput
 from harness.pytest_plugin.bench import Found, bench
 from harness.pytest_plugin.gather import BEGUN, Record
-from harness.worker import FAILED
+from harness.verdicts import FAILED
 
 PARTS = 8
 """Most items of a matrix and target; the first has every eighth case from the first on."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Field
 
 from harness.errors import InvalidInput
-from harness.report.model import Accuracy, CaseResult, Counts, Matrix, Part, Real, Report
+from harness.report.model import Accuracy, AccuracyClass, CaseResult, Counts, Matrix, Part, Real, Report
 
 RANKS: Mapping[str, int] = {
     "agree": 0,
@@ -24,7 +24,7 @@ RANKS: Mapping[str, int] = {
 }
 """How bad a verdict is; a target that is right where the baseline is not is as good as any."""
 
-CLASSES = ("wide", "tree", "any-order", "none")
+CLASSES: tuple[AccuracyClass, ...] = get_args(AccuracyClass)
 """The accuracy classes, from the strictest."""
 
 NEGLIGIBLE = 0.01

@@ -32,6 +32,7 @@ def from_json(text: str, name: str) -> Report:
     """
     try:
         plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        _refuse_surrogates(text, plain)
         return Report.model_validate(plain)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -46,6 +47,16 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{digits} is beyond the range of float64")
     return number
+
+
+def _refuse_surrogates(text: str, plain: object) -> None:
+    """Refuse halves of characters, which JSON can spell and no file or terminal can take."""
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            json.dumps(plain, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(error.object[error.start]):04x}"
+            raise ValueError(f"{half} is the half of a character") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.report.model import Report
-from harness.report.text import FAILED
+from harness.verdicts import FAILED
 
 Mark = Literal["conforms", "diverges", "inaccurate", "unsupported", "none"]
 

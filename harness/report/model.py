@@ -6,21 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from harness.verdicts import Verdict
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Special = Annotated[str, StringConstraints(pattern="^(nan|inf|-inf)$")]
 Real = Finite | Special
 """A number; nan and the infinities, which strict JSON does not know, by their names."""
 
-Verdict = Literal[
-    "agree",
-    "diverge",
-    "baseline_inaccurate",
-    "unsupported",
-    "unjudged",
-    "known",
-    "crash",
-    "timeout",
-]
 AccuracyClass = Literal["wide", "tree", "any-order", "none"]
 
 

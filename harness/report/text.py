@@ -13,6 +13,7 @@ from rich.text import Text
 
 from harness.case.suite import Suite
 from harness.report.model import CaseResult, Divergence, Report, Result
+from harness.verdicts import FAILED, VERDICTS
 
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
@@ -20,19 +21,7 @@ SHOWN = 10
 PYTHON = "(python)"
 """In place of the file, for cases that were made in Python."""
 
-FAILED = ("diverge", "crash", "timeout")
-_COUNTS = (
-    "cases",
-    "agree",
-    "diverge",
-    "baseline_inaccurate",
-    "unsupported",
-    "unjudged",
-    "known",
-    "crash",
-    "timeout",
-    "bitwise_equal",
-)
+_COUNTS = ("cases", *VERDICTS, "bitwise_equal")
 
 
 @dataclass(frozen=True)

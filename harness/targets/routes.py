@@ -195,7 +195,7 @@ def _named(text: str, error: BaseException) -> BaseException:
 
 
 def _brief(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:400]
 
 
 def _quiet() -> None:

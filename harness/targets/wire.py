@@ -28,6 +28,7 @@ from harness.case.model import (
     Step,
     Train,
 )
+from harness.case.needs import dtypes
 from harness.dtypes import dtype
 from harness.targets.driver import state_arrays
 from harness.trace import Array, Raised, StepTrace, Trace
@@ -163,7 +164,7 @@ class Hello(_Message):
 
     def lacks(self, case: Case) -> str | None:
         """Return what of the case the worker says that it cannot do, None if there is nothing."""
-        missing = sorted(_dtypes(case) - set(self.dtypes))
+        missing = sorted(dtypes(case) - set(self.dtypes))
         if missing:
             return f"the worker has no {' and no '.join(missing)}"
         if not self.state_dict and any(isinstance(step, Save) for step in case.steps):
@@ -255,24 +256,6 @@ def _arrays(found: Mapping[Any, WireArray | None]) -> dict[str, Array | None]:
 
 def _raised(found: WireRaised | None) -> Raised | None:
     return None if found is None else Raised(found.phase, found.type, found.message)
-
-
-def _dtypes(case: Case) -> set[str]:
-    return set(_named(case.module.dtype, case.state, *case.steps))
-
-
-def _named(own: str, *parts: object) -> Iterator[str]:
-    yield own
-    for part in parts:
-        if isinstance(part, ArraySpec):
-            yield from [part.dtype] if part.dtype else []
-        elif isinstance(part, Cast):
-            # One to a type without fractions is an error of the module, not of the worker.
-            yield from [part.cast] if _converts(part) else []
-        elif isinstance(part, BaseModel):
-            yield from _named(own, *(getattr(part, name) for name in part.model_fields_set))
-        elif isinstance(part, Mapping):
-            yield from _named(own, *part.values())
 
 
 def _converts(step: Cast) -> bool:

@@ -66,7 +66,9 @@ def test_the_same_report_twice(tmp_path, capsys):
     assert capsys.readouterr().out == "nothing changed\n"
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"schema": "other"}', "nan", "\x00"])
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[1]", '{"schema": "other"}', "nan", "\x00", '{"schema": "\\uD800"}']
+)
 def test_what_is_no_report_ends_with_2(tmp_path, capsys, content):
     """A malformed report is named in one message on standard error."""
     old = written(tmp_path / "old.json", AGREES)

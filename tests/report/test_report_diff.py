@@ -12,6 +12,7 @@ from made_reports import case, matrix, report
 from harness.errors import InvalidInput
 from harness.report.changes import code, to_markdown, to_text
 from harness.report.diff import RANKS, diff
+from harness.verdicts import VERDICTS
 
 
 def only(old, new, **options):
@@ -35,6 +36,11 @@ def test_a_verdict_that_got_bad_is_a_regression(bad):
     change = only(report([case()]), report([case(verdict=bad)]))
 
     assert (change.kind, change.old, change.new, change.worse) == ("verdict", "agree", bad, True)
+
+
+def test_every_verdict_has_a_rank():
+    """A verdict that reports can have can be compared."""
+    assert set(RANKS) == set(VERDICTS)
 
 
 @given(st.sampled_from(sorted(RANKS)), st.sampled_from(sorted(RANKS)))

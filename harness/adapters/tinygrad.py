@@ -1,0 +1,66 @@
+"""``tinygrad.nn.BatchNorm``, whose arguments are those of ``nn.BatchNorm2d``."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+from tinygrad import Tensor, nn
+from tinygrad.helpers import Context
+
+from harness.adapters.base import OWN_LAYOUT, Layer
+from harness.targets.support import Unsupported
+from harness.trace import Array
+
+
+class BatchNorm(Layer):
+    """The layer, on the device that tinygrad's own DEV names."""
+
+    module_dtypes = ("float32", "float64", "float16")
+    input_dtypes = ("float32", "float64", "float16")
+    counts = True
+    bn_harness: ClassVar[dict[str, Any]] = {
+        "layout": OWN_LAYOUT,
+        "versions": {"tinygrad": version("tinygrad")},
+    }
+
+    def check(self) -> None:
+        """Raise Unsupported for arguments that the framework has no word for."""
+        super().check()
+        if (self.weight is None) != (self.bias is None):
+            raise Unsupported("the layer has weight and bias together, or neither")
+
+    def forward(self, given: Array) -> Array:
+        """Return the output, and update the arrays of the state."""
+        layer = nn.BatchNorm(
+            self.num_features,
+            eps=self.eps,
+            affine=self.weight is not None,
+            track_running_stats=self.running_mean is not None,
+            momentum=self.momentum,
+        )
+        names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+        for name in names:
+            array = getattr(self, name)
+            if array is not None:
+                setattr(layer, name, Tensor(array.copy()))
+        self._input = Tensor(np.ascontiguousarray(given))
+        with Context(TRAINING=int(self.training)):
+            self._output = layer(self._input)
+            self._layer = layer
+            output = np.asarray(self._output.numpy())
+        if self.updates:
+            for name in names[2:]:
+                getattr(self, name)[...] = getattr(layer, name).numpy()
+        return output
+
+    def backward(self, grad_output: Array) -> tuple[Array | None, ...]:
+        """Return the gradients of the latest step."""
+        parameters = [each for each in (self._layer.weight, self._layer.bias) if each is not None]
+        with Context(TRAINING=int(self.training)):
+            found = self._output.gradient(
+                self._input, *parameters, gradient=Tensor(np.ascontiguousarray(grad_output))
+            )
+            arrays = [np.asarray(each.numpy()) for each in found]
+        return (*arrays, None, None) if not parameters else tuple(arrays)

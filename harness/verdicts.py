@@ -1,0 +1,20 @@
+"""What a comparison can come to."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Verdict = Literal[
+    "agree",
+    "diverge",
+    "baseline_inaccurate",
+    "unsupported",
+    "unjudged",
+    "known",
+    "crash",
+    "timeout",
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+FAILED: tuple[Verdict, ...] = ("diverge", "crash", "timeout")
+"""Verdicts that are held against a target."""
