@@ -38,16 +38,22 @@ class Semantics:
     momentum : Difference or None
         The average is weighed by 1 − fl32(1 − momentum): the implementation takes the
         complement, as a float32.
+    eps : Difference or None
+        eps is rounded to float32, whatever the module's type.
     num_batches_tracked : Difference or None
         There is no counter.
     layout : Difference or None
         Results have a memory format of their own, whatever the input's.
+    errors : Difference or None
+        What torch refuses is refused with errors of other types.
     """
 
     running_var: Difference | None = None
     momentum: Difference | None = None
+    eps: Difference | None = None
     num_batches_tracked: Difference | None = None
     layout: Difference | None = None
+    errors: Difference | None = None
 
 
 TORCH = Semantics()
@@ -74,12 +80,20 @@ class _Momentum(_Difference):
     is_: Literal["float32 complement"] = Field(alias="is")
 
 
+class _Eps(_Difference):
+    is_: Literal["float32"] = Field(alias="is")
+
+
 class _Counter(_Difference):
     is_: Literal["absent"] = Field(alias="is")
 
 
 class _Layout(_Difference):
     is_: Literal["own"] = Field(alias="is")
+
+
+class _Errors(_Difference):
+    is_: Literal["own types"] = Field(alias="is")
 
 
 class _Accuracy(_Closed):
@@ -96,8 +110,10 @@ class Declares(_Closed):
 
     running_var: _RunningVar | None = None
     momentum: _Momentum | None = None
+    eps: _Eps | None = None
     num_batches_tracked: _Counter | None = None
     layout: _Layout | None = None
+    errors: _Errors | None = None
     accuracy: tuple[_Accuracy, ...] = ()
     versions: dict[str, str] = {}
 
@@ -106,8 +122,10 @@ class Declares(_Closed):
         return Semantics(
             self.running_var.of("running_var biased") if self.running_var else None,
             self.momentum.of("momentum as its float32 complement") if self.momentum else None,
+            self.eps.of("eps as a float32") if self.eps else None,
             self.num_batches_tracked.of("no counter") if self.num_batches_tracked else None,
             self.layout.of("memory format") if self.layout else None,
+            self.errors.of("types of errors") if self.errors else None,
         )
 
     def accuracies(self) -> tuple[tuple[str, Declared], ...]:

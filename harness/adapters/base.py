@@ -18,6 +18,10 @@ OWN_LAYOUT = {"is": "own", "reason": "arrays of the framework have no memory for
 """Declaration of frameworks whose arrays have no strides that a user sees."""
 
 
+OWN_ERRORS = {"is": "own types", "reason": "the framework has types of errors of its own"}
+"""Declaration of frameworks whose refusals are other types than torch's."""
+
+
 class Layer(ABC):
     """The interface of ``nn.BatchNorm2d`` in front of a framework's layer.
 

@@ -13,6 +13,7 @@ from flax import nnx
 
 from harness.adapters.base import (
     NO_COUNTER,
+    OWN_ERRORS,
     OWN_LAYOUT,
     Layer,
     channels_first,
@@ -39,6 +40,7 @@ class BatchNorm(Layer):
         },
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
+        "errors": OWN_ERRORS,
         "versions": {name: version(name) for name in ("flax", "jax")},
     }
 

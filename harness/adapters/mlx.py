@@ -12,11 +12,13 @@ from mlx import nn
 
 from harness.adapters.base import (
     NO_COUNTER,
+    OWN_ERRORS,
     OWN_LAYOUT,
     Layer,
     channels_first,
     channels_last,
 )
+from harness.dtypes import name_of
 from harness.trace import Array
 
 
@@ -28,6 +30,7 @@ class BatchNorm(Layer):
     bn_harness: ClassVar[dict[str, Any]] = {
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
+        "errors": OWN_ERRORS,
         "versions": {"mlx": version("mlx")},
     }
 
@@ -43,12 +46,12 @@ class BatchNorm(Layer):
         self._layer.train(self.training)
         names = ("weight", "bias", "running_mean", "running_var")
         self._given = {
-            name: mx.array(array)
+            name: from_numpy(array)
             for name in names
             if (array := getattr(self, name)) is not None
         }
         self._layer.update(self._given)
-        self._input = mx.array(np.ascontiguousarray(channels_last(given)))
+        self._input = from_numpy(channels_last(given))
         output = to_numpy(self._layer(self._input))
         if self.running_mean is not None and self.running_var is not None and self.updates:
             self.running_mean[...] = to_numpy(self._layer.running_mean)
@@ -64,11 +67,16 @@ class BatchNorm(Layer):
             return [layer(x)]
 
         primals = [self._input, *(self._given[name] for name in names)]
-        cotangent = mx.array(np.ascontiguousarray(channels_last(grad_output)))
+        cotangent = from_numpy(channels_last(grad_output))
         _, found = mx.vjp(step, primals, [cotangent])
         x, *parameters = map(to_numpy, found)
         gradients = dict(zip(names, parameters, strict=True))
         return channels_first(x), gradients.get("weight"), gradients.get("bias")
+
+
+def from_numpy(array: Array) -> mx.array:
+    """Return an array of the same type; MLX would make float64 a float32."""
+    return mx.array(np.ascontiguousarray(array), dtype=getattr(mx, name_of(array.dtype)))
 
 
 def to_numpy(array: mx.array) -> Array:

@@ -15,7 +15,7 @@ import onnxruntime
 from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-from harness.adapters.base import NO_COUNTER, OWN_LAYOUT, Layer
+from harness.adapters.base import NO_COUNTER, OWN_ERRORS, OWN_LAYOUT, Layer
 from harness.dtypes import dtype, name_of
 from harness.targets.support import Unsupported
 from harness.trace import Array
@@ -40,8 +40,14 @@ class BatchNorm(Layer):
             "reason": "the attribute is the weight of the old statistic, of type float",
             "link": DOCUMENTED,
         },
+        "eps": {
+            "is": "float32",
+            "reason": "the attribute is of type float",
+            "link": DOCUMENTED,
+        },
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
+        "errors": OWN_ERRORS,
         "versions": {name: version(name) for name in ("onnx", "onnxruntime")},
     }
 

@@ -6,10 +6,10 @@ from importlib.metadata import version
 from typing import Any, ClassVar
 
 import numpy as np
-from tinygrad import Tensor, nn
+from tinygrad import Device, Tensor, nn
 from tinygrad.helpers import Context
 
-from harness.adapters.base import OWN_LAYOUT, Layer
+from harness.adapters.base import OWN_ERRORS, OWN_LAYOUT, Layer
 from harness.targets.support import Unsupported
 from harness.trace import Array
 
@@ -22,6 +22,7 @@ class BatchNorm(Layer):
     counts = True
     bn_harness: ClassVar[dict[str, Any]] = {
         "layout": OWN_LAYOUT,
+        "errors": OWN_ERRORS,
         "versions": {"tinygrad": version("tinygrad")},
     }
 
@@ -49,10 +50,10 @@ class BatchNorm(Layer):
         with Context(TRAINING=int(self.training)):
             self._output = layer(self._input)
             self._layer = layer
-            output = np.asarray(self._output.numpy())
+            output = to_numpy(self._output)
         if self.updates:
             for name in names[2:]:
-                getattr(self, name)[...] = getattr(layer, name).numpy()
+                getattr(self, name)[...] = to_numpy(getattr(layer, name))
         return output
 
     def backward(self, grad_output: Array) -> tuple[Array | None, ...]:
@@ -62,5 +63,11 @@ class BatchNorm(Layer):
             found = self._output.gradient(
                 self._input, *parameters, gradient=Tensor(np.ascontiguousarray(grad_output))
             )
-            arrays = [np.asarray(each.numpy()) for each in found]
+            arrays = [to_numpy(each) for each in found]
         return (*arrays, None, None) if not parameters else tuple(arrays)
+
+
+def to_numpy(tensor: Tensor) -> Array:
+    """Return the values of a tensor, which as a constant is on no device, by the chosen one."""
+    held = tensor.clone(Device.DEFAULT) if tensor.uop.device is None else tensor
+    return np.asarray(held.numpy())

@@ -48,8 +48,8 @@ def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> No
 
         text = diff_to_html(found)
     else:
-        from harness.report import changes  # noqa: PLC0415
+        from harness.report import diff_words  # noqa: PLC0415
 
-        text = changes.to_markdown(found) if form == "markdown" else changes.to_text(found)
+        text = diff_words.to_markdown(found) if form == "markdown" else diff_words.to_text(found)
     click.echo(text, nl=False)
     raise click.exceptions.Exit(1 if found.regressions else 0)

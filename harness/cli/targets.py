@@ -18,7 +18,7 @@ def command(as_json: bool) -> None:
     from harness.targets.base import GROUP  # noqa: PLC0415
 
     described = {
-        "torch": "torch.nn.BatchNorm2d on the CPU; options device=, threads=",
+        "torch": "torch.nn.BatchNorm2d on the CPU; options via=, compile=, threads=, device=, cudnn=",
         "torch:device=cuda": "torch.nn.BatchNorm2d on a CUDA device",
         "reference": "the local reimplementation in NumPy",
     }
@@ -35,3 +35,4 @@ def command(as_json: bool) -> None:
         absent = f" (absent: {row['absent']})" if row["absent"] else ""
         click.echo(f"{row['target']:{width}}  {row['description']}{absent}")
     click.echo("\nOr your own class: path/to/file.py:Class or package.module:Class")
+    click.echo("Or a worker process: exec:COMMAND")

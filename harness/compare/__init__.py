@@ -10,7 +10,7 @@ from harness.compare import discrete
 from harness.compare.assess import CLASSES, Assessed, Declarations, Judged, assess
 from harness.compare.blame import blame, equal_elements
 from harness.compare.consistent import NAME, consistency
-from harness.compare.documented import note_updates, undocumented
+from harness.compare.documented import note_numbers, undocumented
 from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
 from harness.compare.published import published
 from harness.dtypes import name_of
@@ -181,7 +181,7 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
             found.divergences += blame(at, ours, theirs)
         found.measures.setdefault(_holding(target, ours), Measure()).merge(measure)
     found.declared = tuple(sorted(reasons))
-    note_updates(found, target)
+    note_numbers(found, target)
     own = consistency(found.id, target)
     if own is not None:
         output = _holding(target, target.judged["output"])

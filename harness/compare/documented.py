@@ -38,11 +38,15 @@ def _explains(divergence: Divergence, semantics: Semantics) -> Difference | None
             return semantics.layout
         case "presence" if divergence.quantity == "num_batches_tracked":
             return semantics.num_batches_tracked if divergence.actual == "None" else None
+        case "error" if "no error" not in (divergence.expected, divergence.actual):
+            return semantics.errors
+        case "published" if divergence.quantity == "error":
+            return semantics.errors if divergence.actual != "no error" else None
         case "published":
             # Torch's numbers come from torch's running statistics; the oracle judges the rest.
             if divergence.quantity == "num_batches_tracked":
                 return semantics.num_batches_tracked
-            return semantics.running_var or semantics.momentum
+            return semantics.running_var or semantics.momentum or semantics.eps
     return None
 
 
@@ -52,8 +56,10 @@ def note(found: Comparison, difference: Difference | None) -> None:
         found.declared = tuple(sorted({*found.declared, difference.text}))
 
 
-def note_updates(found: Comparison, target: Assessed) -> None:
-    """Note what the target documents of a step's running statistics."""
+def note_numbers(found: Comparison, target: Assessed) -> None:
+    """Note what the target documents of the numbers of a step."""
+    if "output" in target.judged:
+        note(found, target.semantics.eps)
     if "running_mean" in target.judged:
         note(found, target.semantics.momentum)
     if "running_var" in target.judged:

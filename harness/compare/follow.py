@@ -108,7 +108,7 @@ def question(
     updates = asked.training and mean is not None and variance is not None
     return Step(
         input=given,
-        eps=float(asked.eps),
+        eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
         batch_statistics=batch,
         weight=before.get("weight"),
         bias=before.get("bias"),

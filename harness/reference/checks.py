@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from harness.dtypes import FLOATING, dtype
+from harness.reference.layout import is_dense
 from harness.reference.mathematics import Array
 
 FLOAT32 = dtype("float32")
@@ -125,9 +126,11 @@ def parameter_type(x: Array, *parameters: Array | None) -> np.dtype[Any]:
     RuntimeError
         The arrays mix types in a way that torch does not know.
     """
+    present = [p for p in parameters if p is not None]
+    if not present and not is_dense(x):
+        mean_type(x)
     if x.dtype not in _SUPPORTED:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_type(x.dtype)}'")
-    present = [p for p in parameters if p is not None]
     if not present or present[0].dtype == x.dtype:
         return x.dtype
     if any(p.dtype != FLOAT32 for p in present):

@@ -78,10 +78,7 @@ def forward(
         return _forward_empty(x, weight, bias, of_batch=of_batch)
     features = x.shape[1]
     checks.lengths(features, running_mean, running_var, weight, bias, of_batch=of_batch)
-    parameters = (weight, bias, running_mean, running_var)
-    if not layout.is_dense(x) and all(each is None for each in parameters):
-        checks.mean_type(x)
-    kept = checks.parameter_type(x, *parameters)
+    kept = checks.parameter_type(x, weight, bias, running_mean, running_var)
     if not of_batch:
         checks.of_type(bias, kept)
     checks.vector(running_mean, kept)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from harness.report.changes import answer, groups, words
-from harness.report.diff import Diff
+from harness.report.diff_model import Diff
+from harness.report.diff_words import answer, groups, words
 from harness.report.pages import page
 
 

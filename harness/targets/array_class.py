@@ -58,6 +58,8 @@ class ArraySubject:
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""
+        if name == "num_batches_tracked" and getattr(self.module, name, None) is None:
+            raise Unsupported("the class has no num_batches_tracked")
         getattr(self.module, name)[...] = values
 
     def assign(self, name: str, value: object, parameter: bool) -> None:  # noqa: ARG002

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from made_reports import case, matrix, report
 
 from harness.errors import InvalidInput
-from harness.report.changes import code, to_markdown, to_text
 from harness.report.diff import RANKS, diff
+from harness.report.diff_words import code, to_markdown, to_text
 from harness.verdicts import VERDICTS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from harness.report.diff import Change, Diff, Kind
+from harness.report.diff_model import Change, Diff, Kind
 
 SHOWN = 20
 """Most changes of a kind that are shown."""
