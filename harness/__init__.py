@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     # The command line starts without what these need.
     if name in __all__:
-        from harness import api  # noqa: PLC0415  # what it needs is slow to import
+        from harness import api  # what it needs is slow to import
 
         found: object = getattr(api, name)
         return found

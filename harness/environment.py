@@ -16,9 +16,9 @@ def environment() -> dict[str, Any]:
 
     Imports torch.
     """
-    import torch  # noqa: PLC0415  # slow: only a process that runs cases pays for it
+    import torch  # slow: only a process that runs cases pays for it
 
-    from harness.targets.native import cuda  # noqa: PLC0415
+    from harness.targets.native import cuda
 
     return {
         "harness": __version__,

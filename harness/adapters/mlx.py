@@ -46,9 +46,7 @@ class BatchNorm(Layer):
         self._layer.train(self.training)
         names = ("weight", "bias", "running_mean", "running_var")
         self._given = {
-            name: from_numpy(array)
-            for name in names
-            if (array := getattr(self, name)) is not None
+            name: from_numpy(array) for name in names if (array := getattr(self, name)) is not None
         }
         self._layer.update(self._given)
         self._input = from_numpy(channels_last(given))

@@ -112,9 +112,7 @@ def session(
         training_mode=int(training),
     )
     graph = helper.make_graph([node], "one", [*map(value, inputs)], [*map(value, outputs)])
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR
-    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
@@ -125,5 +123,3 @@ def session(
     except (errors.NotImplemented, errors.InvalidGraph, errors.Fail) as error:
         reason = str(error).splitlines()[0]
         raise Unsupported(f"ONNX Runtime takes no such operator: {reason}") from None
-
-

@@ -49,7 +49,7 @@ class Variant:
         cls: type[Any] = getattr(importlib.import_module(module), name)
         if not hasattr(cls, "register_buffer"):
             return resolve(cls)
-        from harness.targets.native import module_target  # noqa: PLC0415  # imports torch
+        from harness.targets.native import module_target  # imports torch
 
         # What calls torch's kernels has their accuracy in 16-bit modules.
         return module_target(self.spec, cls, declarations=LOW_PRECISION)

@@ -23,8 +23,8 @@ A mistake meets every hand-written case and {first} cases of matrices, and more 
 
 def show(scores: Scores, stream: TextIO) -> None:
     """Print the tables for a terminal, or for a log."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console(file=stream, width=None if stream.isatty() else 160)
     table = Table("planted mistake", "by hand", "by matrix", "smallest", box=None)

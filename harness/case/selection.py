@@ -45,7 +45,7 @@ def expression(text: str) -> Callable[[str], bool] | None:
     """Return whether an id has the words of an expression, as a function of the id."""
     if not text:
         return None
-    from _pytest.mark.expression import Expression  # noqa: PLC0415  # slow, and seldom needed
+    from _pytest.mark.expression import Expression  # slow, and seldom needed
 
     try:
         # pytest's grammar has another use for "=", which ids of matrix cases are full of.

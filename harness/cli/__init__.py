@@ -22,6 +22,7 @@ VERBS = {
     "fuzz": "Search for a case in which a target diverges.",
     "adequacy": "Test the suite on implementations that are wrong on purpose.",
     "versions": "Say what changed between versions of torch.",
+    "landscape": "Put the reports of several frameworks beside each other.",
     "targets": "List the targets.",
     "schema": "Print the JSON Schema of case files or reports.",
 }

@@ -39,10 +39,10 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 adequate; 1 a mistake survives or a sound variant is blamed; 2 wrong usage.
     """
-    from harness.adequacy.campaign import run, select  # noqa: PLC0415
-    from harness.adequacy.text import show, to_markdown  # noqa: PLC0415
-    from harness.case.suite import load  # noqa: PLC0415
-    from harness.report.document import write_whole  # noqa: PLC0415
+    from harness.adequacy.campaign import run, select
+    from harness.adequacy.text import show, to_markdown
+    from harness.case.suite import load
+    from harness.report.document import write_whole
 
     chosen = select(load(cases), sample, matrices_only=matrices_only)
     scores = run(chosen, jobs=jobs, listener=lambda words: click.echo(words, err=True))

@@ -11,8 +11,8 @@ from harness.cli import options
 @options.cases
 def command(cases: tuple[str, ...]) -> None:
     """Validate CASES (files, folders; none: the suite) and say how many cases they hold."""
-    from harness.case.suite import load  # noqa: PLC0415
-    from harness.known import load as load_known  # noqa: PLC0415
+    from harness.case.suite import load
+    from harness.known import load as load_known
 
     suite = load(cases)
     if not cases:

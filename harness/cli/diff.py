@@ -37,18 +37,18 @@ def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> No
 
     Exit status: 0 nothing is worse; 1 a regression; 2 wrong usage.
     """
-    from harness.report.diff import diff  # noqa: PLC0415
-    from harness.report.document import read  # noqa: PLC0415
+    from harness.report.diff import diff
+    from harness.report.document import read
 
     found = diff(read(old), read(new), factor)
     if as_json or form == "json":
         text = found.to_json() + "\n"
     elif form == "html":
-        from harness.report.diff_page import diff_to_html  # noqa: PLC0415
+        from harness.report.diff_page import diff_to_html
 
         text = diff_to_html(found)
     else:
-        from harness.report import diff_words  # noqa: PLC0415
+        from harness.report import diff_words
 
         text = diff_words.to_markdown(found) if form == "markdown" else diff_words.to_text(found)
     click.echo(text, nl=False)

@@ -24,8 +24,8 @@ def command(case: str, target: str, against: str, form: str) -> None:
 
     Exit status: 0 explained; 2 wrong usage.
     """
-    from harness.explanation import explain  # noqa: PLC0415
-    from harness.explanation.forms import to_html, to_markdown, to_text  # noqa: PLC0415
+    from harness.explanation import explain
+    from harness.explanation.forms import to_html, to_markdown, to_text
 
     forms = {"text": to_text, "markdown": to_markdown, "html": to_html}
     text = forms[form](explain(case, target, against=against).blocks)

@@ -51,9 +51,9 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
-    from harness.cli.progress import following  # noqa: PLC0415
-    from harness.fuzz import Search, save  # noqa: PLC0415
-    from harness.runner import Progress  # noqa: PLC0415
+    from harness.cli.progress import following
+    from harness.fuzz import Search, save
+    from harness.runner import Progress
 
     start = time.monotonic()
     # What a target prints must not mix with the result.
@@ -80,9 +80,9 @@ def command(  # noqa: PLR0917
 
 def _memory(specs: list[str]) -> Path:
     """Return the folder of what was found with these targets; others fail in other cases."""
-    import hashlib  # noqa: PLC0415
+    import hashlib
 
-    from harness.fuzz import MEMORY  # noqa: PLC0415
+    from harness.fuzz import MEMORY
 
     return MEMORY / hashlib.blake2b(repr(specs).encode(), digest_size=4).hexdigest()
 

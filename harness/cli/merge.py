@@ -19,8 +19,8 @@ def command(reports: tuple[Path, ...], output: Path) -> None:
 
     Exit status: 0 joined; 2 they are not all the shards of one run.
     """
-    from harness.report.document import read, to_json, write_whole  # noqa: PLC0415
-    from harness.report.merge import merge  # noqa: PLC0415
+    from harness.report.document import read, to_json, write_whole
+    from harness.report.merge import merge
 
     whole = merge([(str(path), read(path)) for path in reports])
     write_whole(output, to_json(whole))

@@ -69,12 +69,12 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
 
     Exit status: 0 written, and it agrees; 1 written, and it diverges; 2 nothing is written.
     """
-    from harness.api import run  # noqa: PLC0415
-    from harness.case.scaffold import appended  # noqa: PLC0415
-    from harness.case.scaffolded import copied, made  # noqa: PLC0415
-    from harness.case.suite import Suite, shown_name  # noqa: PLC0415
-    from harness.report.document import write_whole  # noqa: PLC0415
-    from harness.report.text import Sources, failures, show  # noqa: PLC0415
+    from harness.api import run
+    from harness.case.scaffold import appended
+    from harness.case.scaffolded import copied, made
+    from harness.case.suite import Suite, shown_name
+    from harness.report.document import write_whole
+    from harness.report.text import Sources, failures, show
 
     context = click.get_current_context()
     spelled = {name for name in given if not _default(context, name)}
@@ -95,6 +95,6 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
 
 
 def _default(context: click.Context, name: str) -> bool:
-    from click.core import ParameterSource  # noqa: PLC0415
+    from click.core import ParameterSource
 
     return context.get_parameter_source(name) is ParameterSource.DEFAULT

@@ -17,7 +17,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 def jobs(value: str) -> int:
     """Return a number of processes; "auto" stands for that of the processors."""
     if value == "auto":
-        from harness.runner import processors  # noqa: PLC0415
+        from harness.runner import processors
 
         return processors()
     if not value.isdecimal() or not int(value):

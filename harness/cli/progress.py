@@ -23,11 +23,11 @@ def following(stream: TextIO) -> Iterator[Listener]:
 
 @contextmanager
 def _bar(stream: TextIO) -> Iterator[Listener]:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         Progress as Bar,
     )
-    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (
         SpinnerColumn(),

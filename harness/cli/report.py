@@ -30,16 +30,16 @@ def command(output: Path, jobs: int) -> None:
 
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
     """
-    from harness.case.suite import load  # noqa: PLC0415
-    from harness.cli.progress import following  # noqa: PLC0415
-    from harness.cli.schema import schema_text  # noqa: PLC0415
-    from harness.report.badge import to_badge  # noqa: PLC0415
-    from harness.report.document import to_json, write_whole  # noqa: PLC0415
-    from harness.report.html import to_html  # noqa: PLC0415
-    from harness.report.markdown import to_markdown  # noqa: PLC0415
-    from harness.report.text import Sources, show  # noqa: PLC0415
-    from harness.runner import run  # noqa: PLC0415
-    from harness.worker import Plan  # noqa: PLC0415
+    from harness.case.suite import load
+    from harness.cli.progress import following
+    from harness.cli.schema import schema_text
+    from harness.report.badge import to_badge
+    from harness.report.document import to_json, write_whole
+    from harness.report.html import to_html
+    from harness.report.markdown import to_markdown
+    from harness.report.text import Sources, show
+    from harness.runner import run
+    from harness.worker import Plan
 
     suite = load()
     with following(sys.stderr) as listener:

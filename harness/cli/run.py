@@ -57,13 +57,13 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
     """
-    from harness.case.suite import Selection, load  # noqa: PLC0415
-    from harness.cli.progress import following  # noqa: PLC0415
-    from harness.report.document import to_json, write_whole  # noqa: PLC0415
-    from harness.report.selection import selection, selectors  # noqa: PLC0415
-    from harness.report.text import Sources, show  # noqa: PLC0415
-    from harness.runner import run  # noqa: PLC0415
-    from harness.worker import Plan  # noqa: PLC0415
+    from harness.case.suite import Selection, load
+    from harness.cli.progress import following
+    from harness.report.document import to_json, write_whole
+    from harness.report.selection import selection, selectors
+    from harness.report.text import Sources, show
+    from harness.runner import run
+    from harness.worker import Plan
 
     suite = load(cases)
     suite = suite.select(Selection(expression, tags, sample, shard))
@@ -89,13 +89,13 @@ def command(  # noqa: PLR0917
     if report_file is not None:
         write_whole(report_file, to_json(outcome.report))
     if html_file is not None:
-        from harness.report.html import to_html  # noqa: PLC0415
+        from harness.report.html import to_html
 
         write_whole(html_file, to_html(outcome.report, suite))
     if as_json:
         click.echo(to_json(outcome.report), nl=False)
     elif form == "markdown":
-        from harness.report.markdown import to_summary  # noqa: PLC0415
+        from harness.report.markdown import to_summary
 
         click.echo(to_summary(outcome.report, Sources(suite)), nl=False)
     else:

@@ -17,7 +17,7 @@ def command(what: str) -> None:
 def schema_text(what: str) -> str:
     """Return the JSON Schema of "case" or "report" files, as it is committed."""
     if what == "case":
-        from harness.case.suite import schema  # noqa: PLC0415
+        from harness.case.suite import schema
     else:
-        from harness.report.document import schema  # noqa: PLC0415
+        from harness.report.document import schema
     return json.dumps(schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -14,11 +14,11 @@ from harness.cli import options
 @options.as_json
 def command(as_json: bool) -> None:
     """List the targets that --target knows by name, and how to name others."""
-    from harness.targets import resolve  # noqa: PLC0415
-    from harness.targets.base import GROUP  # noqa: PLC0415
+    from harness.targets import resolve
+    from harness.targets.base import GROUP
 
     described = {
-        "torch": "torch.nn.BatchNorm2d on the CPU; options via=, compile=, threads=, device=, cudnn=",
+        "torch": "torch.nn.BatchNorm2d; options via=, compile=, threads=, device=, cudnn=",
         "torch:device=cuda": "torch.nn.BatchNorm2d on a CUDA device",
         "reference": "the local reimplementation in NumPy",
     }

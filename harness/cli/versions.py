@@ -45,10 +45,10 @@ def command(
     cases: tuple[str, ...], workers: dict[str, str], sample: int | None, output: Path
 ) -> None:
     """Run CASES by each version, and write what changed in which and whether accuracy gained."""
-    from harness.case.suite import Selection, load  # noqa: PLC0415
-    from harness.history import history, markdown  # noqa: PLC0415
-    from harness.report.document import write_whole  # noqa: PLC0415
-    from harness.targets import resolve  # noqa: PLC0415
+    from harness.case.suite import Selection, load
+    from harness.history import history, markdown
+    from harness.report.document import write_whole
+    from harness.targets import resolve
 
     suite = load(cases).select(Selection(sample=sample))
     targets = [(name, resolve(f"exec:{command}")) for name, command in workers.items()]

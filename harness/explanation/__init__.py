@@ -96,7 +96,7 @@ def _told(case: Case, target: Target) -> Told:
 
 
 def _verdict(case: Case, baseline: Target, target: Target, told: list[Told]) -> list[Block]:
-    import torch  # noqa: PLC0415  # slow, and the targets have it by now
+    import torch  # slow, and the targets have it by now
 
     theirs, ours = baseline.info, target.info
     judge = Judge(

@@ -75,13 +75,13 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile |
         return None
     if not parent.session.isinitpath(file_path) and not _is_below(file_path, parent.config):
         return None
-    from harness.pytest_plugin.items import CaseFile  # noqa: PLC0415
+    from harness.pytest_plugin.items import CaseFile
 
     return CaseFile.from_parent(parent, path=file_path)
 
 
 def _is_below(path: Path, config: pytest.Config) -> bool:
-    from harness.case.suite import shipped  # noqa: PLC0415
+    from harness.case.suite import shipped
 
     defaults = [config.rootpath / "cases", config.invocation_params.dir / "cases"]
     folders = [*(config.getini("conformance_cases") or defaults), shipped()]
@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Load the targets of the cases that are left; say once of each target that is absent."""
     if config.getoption("collectonly") or not any(hasattr(item, "annotate") for item in items):
         return
-    from harness.pytest_plugin.items import replace_absent  # noqa: PLC0415
+    from harness.pytest_plugin.items import replace_absent
 
     replace_absent(config, items)
 

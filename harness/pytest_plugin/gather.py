@@ -101,7 +101,7 @@ class Gatherer:
         if mistakes and fine:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if file is not None:
-            from harness.report.document import to_json, write_whole  # noqa: PLC0415
+            from harness.report.document import to_json, write_whole
 
             try:
                 write_whole(file, to_json(report))
@@ -121,7 +121,7 @@ class Gatherer:
 
 def plan(config: pytest.Config) -> Plan:
     """Return what the options ask for."""
-    from harness.worker import Plan  # noqa: PLC0415  # slow: only a session with cases needs it
+    from harness.worker import Plan  # slow: only a session with cases needs it
 
     return Plan(
         tuple(dict.fromkeys(config.getoption("conformance_targets") or ["reference"])),
@@ -141,9 +141,9 @@ def reported(asked: Plan, records: Iterable[Record], *, partial: bool) -> tuple[
     partial : bool
         Not all items that were selected have finished.
     """
-    from harness.report.collect import Collector  # noqa: PLC0415
-    from harness.report.selection import selection, spelled  # noqa: PLC0415
-    from harness.worker import Batch  # noqa: PLC0415
+    from harness.report.collect import Collector
+    from harness.report.selection import selection, spelled
+    from harness.worker import Batch
 
     records = list(records)
     about = records[0].about

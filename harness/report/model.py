@@ -198,6 +198,6 @@ class Report(Part):
         raise KeyError(f"{case}: not listed; the report lists {len(self.cases)} cases")
 
     def _repr_markdown_(self) -> str:
-        from harness.report.markdown import to_markdown  # noqa: PLC0415  # it needs this module
+        from harness.report.markdown import to_markdown  # it needs this module
 
         return to_markdown(self)

@@ -177,11 +177,11 @@ def resolve(spec: str | type[Any], timeout: float = 60.0) -> Target:
         return _class_target(f"{spec.__module__}:{spec.__qualname__}", spec)
     name, _, rest = spec.partition(":")
     if name == "torch":
-        from harness.targets.native import torch_target  # noqa: PLC0415  # imports torch
+        from harness.targets.native import torch_target  # imports torch
 
         return torch_target(_options(spec, rest))
     if name == "exec":
-        from harness.targets.process import ProcessTarget  # noqa: PLC0415
+        from harness.targets.process import ProcessTarget
 
         return ProcessTarget(spec, rest, timeout)
     if name == "reference":
@@ -200,7 +200,7 @@ def resolve(spec: str | type[Any], timeout: float = 60.0) -> Target:
 
 
 def _reference(spec: str, options: dict[str, str]) -> Target:
-    from harness.reference import BatchNorm2d, FusedBatchNorm2d  # noqa: PLC0415
+    from harness.reference import BatchNorm2d, FusedBatchNorm2d
 
     classes = {"plain": BatchNorm2d, "fused": FusedBatchNorm2d}
     found = classes.get(options.pop("arithmetic", "plain"))
@@ -285,7 +285,7 @@ def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ..
     said = declares(name, cls)
     declarations += tuple(Declaration(*each) for each in said.accuracies())
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
-        from harness.targets.native import module_target  # noqa: PLC0415  # imports torch
+        from harness.targets.native import module_target  # imports torch
 
         target = module_target(name, cls, declarations=declarations)
         versions = {**target.info.versions, **said.versions}
@@ -294,8 +294,8 @@ def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ..
         )
     if "__call__" not in dir(cls):
         raise InvalidInput(f"--target {name}: the class has no __call__(input)")
-    from harness.targets import array_class  # noqa: PLC0415
-    from harness.targets.driver import execute  # noqa: PLC0415
+    from harness.targets import array_class
+    from harness.targets.driver import execute
 
     return FunctionTarget(
         TargetInfo(

@@ -134,7 +134,7 @@ def test_json_is_all_that_is_printed(bn):
 def test_a_chatty_target_spoils_no_output(folder):
     """What a target prints goes to standard error, and no escape code goes to a pipe."""
     command = [sys.executable, "-m", "harness", "run", "cases.yaml"]
-    ended = subprocess.run(  # noqa: S603  # this Python
+    ended = subprocess.run(  # this Python
         [*command, "--target", "targets.py:Biased", "--json"],
         cwd=folder,
         capture_output=True,

@@ -142,7 +142,7 @@ assert not heavy, heavy
 )
 def test_what_runs_no_case_does_not_import_torch(arguments):
     """Help, schemas and validation start without torch and without worker processes."""
-    ended = subprocess.run(  # noqa: S603  # this Python
+    ended = subprocess.run(  # this Python
         [sys.executable, "-c", LIGHT.format(arguments=arguments)],
         capture_output=True,
         text=True,

@@ -1,0 +1,35 @@
+"""``bn-harness landscape``: put the reports of several frameworks beside each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="landscape")
+@click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="The folder to write.",
+)
+def command(reports: tuple[Path, ...], output: Path) -> None:
+    """Write landscape.json and landscape.md from REPORTS, written by 'run --full --report'.
+
+    Exit status: 0 written; 2 the reports do not go together.
+    """
+    from harness.case.suite import load  # noqa: PLC0415
+    from harness.landscape import landscape, to_markdown  # noqa: PLC0415
+    from harness.report.document import read, write_whole  # noqa: PLC0415
+
+    read_reports = [(str(path), read(path)) for path in reports]
+    wanted = {case.id for _, report in read_reports for case in report.cases}
+    cases = {case.id: case for _, case in load().cases() if case.id in wanted}
+    made = landscape(read_reports, cases)
+    for name, text in (("landscape.json", made.to_json()), ("landscape.md", to_markdown(made))):
+        write_whole(output / name, text)
+        click.echo(f"wrote {output / name}", err=True)
