@@ -100,7 +100,12 @@ class History:
         order = {name: place for place, name in enumerate(names)}
         changes = sorted(
             self.changes.values(),
-            key=lambda each: (order[each.since], -each.cases, each.difference.what),
+            key=lambda each: (
+                order[each.since],
+                each.difference.what.endswith("digits"),
+                -each.cases,
+                each.difference.what,
+            ),
         )
         return {
             "schema": SCHEMA,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -42,17 +43,16 @@ def test_the_module_conforms(folder):
     assert report.summary["mine.py:Mine"].agree == report.summary["mine.py:Mine"].cases
 
 
-def test_the_array_class_is_right_where_it_is_supported(folder):
-    """The inference class that is shown agrees or is unsupported, and never diverges."""
-    report = harness.run(folder / "cases/edge", targets=["inference.py:Inference"], tags=["eval"])
-    found = report.summary["inference.py:Inference"]
+@pytest.mark.usefixtures("folder")
+def test_the_outputs_of_the_array_class_are_judged():
+    """The inference class that is shown lacks gradients, and its outputs hold what is said."""
+    (command,) = re.findall(r"^    bn-harness (run .*Inference)$", TEXT, re.M)
+    done = CliRunner().invoke(cli, [*shlex.split(command), "--sample", "60", "--json"])
+    report = json.loads(done.stdout)
 
-    assert (found.diverge, found.agree > 5, found.unsupported > 5) == (0, True, True), [
-        (case.id, each.divergences)
-        for case in report.cases
-        for each in case.results.values()
-        if each.verdict == "diverge"
-    ]
+    assert done.exit_code == 0
+    assert report["summary"]["inference.py:Inference"]["unsupported"] == 60
+    assert report["summary"]["inference.py:Inference"]["accuracy"]["output"] == "wide"
 
 
 @pytest.mark.parametrize("command", re.findall(r"^    bn-harness (run .*exec:.*)$", TEXT, re.M))

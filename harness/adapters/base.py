@@ -36,11 +36,16 @@ class Layer(ABC):
         Types of input that the framework has.
     counts : bool
         Whether the layer has the counter.
+    bias_apart : bool
+        Whether a layer can have a weight without a bias.
+    channels : int
+        num_features as the constructor was given it.
     """
 
     module_dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     input_dtypes: ClassVar[tuple[str, ...]] = ("float32",)
     counts: ClassVar[bool] = False
+    bias_apart: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class Layer(ABC):
         if name_of(np.dtype(dtype)) not in self.module_dtypes:
             raise Unsupported(f"parameters and statistics have no type {name_of(np.dtype(dtype))}")
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.channels = num_features
         self.track_running_stats, self.training = track_running_stats, True
         self.weight = np.ones(num_features, dtype) if affine else None
         self.bias = np.zeros(num_features, dtype) if affine and bias else None
@@ -67,13 +73,15 @@ class Layer(ABC):
         self.check()
 
     def _presence(self) -> tuple[bool, ...]:
-        arrays = (self.weight, self.bias, self.running_mean, self.running_var)
-        return (*(each is not None for each in arrays), self.track_running_stats)
+        names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+        return (*(getattr(self, name) is not None for name in names), self.track_running_stats)
 
     def check(self) -> None:
         """Raise Unsupported for arguments that the framework has no word for."""
         if self.momentum is None:
             raise Unsupported("there is no cumulative average (momentum=None)")
+        if not self.bias_apart and (self.weight is None) != (self.bias is None):
+            raise Unsupported("the layer has weight and bias together, or neither")
 
     def train(self, mode: bool = True) -> None:
         """Choose the mode."""

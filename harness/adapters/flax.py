@@ -76,7 +76,7 @@ class BatchNorm(Layer):
 
         def step(x: Any, scale: Any, bias: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401  # traced
             layer = nnx.BatchNorm(
-                self.num_features,
+                self.channels,
                 use_running_average=average,
                 momentum=decay,
                 epsilon=eps,

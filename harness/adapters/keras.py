@@ -74,14 +74,14 @@ class BatchNorm(Layer):
             scale=self.weight is not None,
             dtype=kind if kind == "float32" else f"mixed_{kind}",
         )
-        layer.build((None, self.num_features, None, None))
+        layer.build((None, self.channels, None, None))
         parameters = [
             jax.numpy.array(each) for each in (self.weight, self.bias) if each is not None
         ]
         mean, variance = self.running_mean, self.running_var
         statistics = [
-            jax.numpy.zeros(self.num_features) if mean is None else jax.numpy.array(mean),
-            jax.numpy.ones(self.num_features) if variance is None else jax.numpy.array(variance),
+            jax.numpy.zeros(self.channels) if mean is None else jax.numpy.array(mean),
+            jax.numpy.ones(self.channels) if variance is None else jax.numpy.array(variance),
         ]
         training = self.batch_statistics
 

@@ -27,6 +27,7 @@ class BatchNorm(Layer):
 
     module_dtypes = ("float32", "float64", "float16", "bfloat16")
     input_dtypes = ("float32", "float64", "float16", "bfloat16")
+    bias_apart = False
     bn_harness: ClassVar[dict[str, Any]] = {
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
@@ -34,15 +35,19 @@ class BatchNorm(Layer):
         "versions": {"mlx": version("mlx")},
     }
 
-    def forward(self, given: Array) -> Array:
-        """Return the output, and update the arrays of the state."""
+    def __init__(self, num_features: int, **arguments: Any) -> None:  # noqa: ANN401
+        super().__init__(num_features, **arguments)
         self._layer = nn.BatchNorm(
-            self.num_features,
+            num_features,
             eps=float(self.eps),
             momentum=float(self.momentum or 0),
             affine=self.weight is not None,
             track_running_stats=self.running_mean is not None,
         )
+
+    def forward(self, given: Array) -> Array:
+        """Return the output, and update the arrays of the state."""
+        self._layer.eps, self._layer.momentum = float(self.eps), float(self.momentum or 0)
         self._layer.train(self.training)
         names = ("weight", "bias", "running_mean", "running_var")
         self._given = {

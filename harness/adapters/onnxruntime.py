@@ -57,7 +57,7 @@ class BatchNorm(Layer):
             (each.dtype for each in (self.weight, self.running_mean) if each is not None),
             given.dtype,
         )
-        ones, zeros = np.ones(self.num_features, kind), np.zeros(self.num_features, kind)
+        ones, zeros = np.ones(self.channels, kind), np.zeros(self.channels, kind)
         batch = self.batch_statistics
         run = session(
             name_of(given.dtype), name_of(kind), float(self.eps), float(self.momentum or 0), batch

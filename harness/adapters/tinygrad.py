@@ -10,7 +10,6 @@ from tinygrad import Device, Tensor, nn
 from tinygrad.helpers import Context
 
 from harness.adapters.base import OWN_ERRORS, OWN_LAYOUT, Layer
-from harness.targets.support import Unsupported
 from harness.trace import Array
 
 
@@ -20,22 +19,17 @@ class BatchNorm(Layer):
     module_dtypes = ("float32", "float64", "float16")
     input_dtypes = ("float32", "float64", "float16")
     counts = True
+    bias_apart = False
     bn_harness: ClassVar[dict[str, Any]] = {
         "layout": OWN_LAYOUT,
         "errors": OWN_ERRORS,
         "versions": {"tinygrad": version("tinygrad")},
     }
 
-    def check(self) -> None:
-        """Raise Unsupported for arguments that the framework has no word for."""
-        super().check()
-        if (self.weight is None) != (self.bias is None):
-            raise Unsupported("the layer has weight and bias together, or neither")
-
     def forward(self, given: Array) -> Array:
         """Return the output, and update the arrays of the state."""
         layer = nn.BatchNorm(
-            self.num_features,
+            self.channels,
             eps=self.eps,
             affine=self.weight is not None,
             track_running_stats=self.running_mean is not None,

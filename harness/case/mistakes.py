@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -43,14 +44,52 @@ def located(
     adapter : pydantic.TypeAdapter
         What validated; its JSON Schema knows what is allowed where.
     """
-    found: dict[Path, list[ErrorDetails]] = {}
-    for detail in error.errors(include_url=False):
-        loc = (*detail["loc"], *detail.get("ctx", {}).get("path", ()))
-        found.setdefault(_path(document, root, loc), []).append(detail)
+    found = _by_path(error, document, root)
+    for path, details in _behind_unknown_fills(found, document, root, adapter).items():
+        found.setdefault(path, details)
     for path, details in found.items():
         here = _Mistake(document, root, path, Described.by(adapter))
         unknown = details[0]["type"] == "extra_forbidden"
         yield (document.keys if unknown else document.places)[path], here.message(details)
+
+
+def _by_path(
+    error: ValidationError, document: Document, root: Path
+) -> dict[Path, list[ErrorDetails]]:
+    found: dict[Path, list[ErrorDetails]] = {}
+    for detail in error.errors(include_url=False):
+        loc = (*detail["loc"], *detail.get("ctx", {}).get("path", ()))
+        found.setdefault(_path(document, root, loc), []).append(detail)
+    return found
+
+
+def _behind_unknown_fills(
+    found: dict[Path, list[ErrorDetails]],
+    document: Document,
+    root: Path,
+    adapter: TypeAdapter[Any],
+) -> dict[Path, list[ErrorDetails]]:
+    """Return what else is wrong in arrays whose fill is misspelt, read as the nearest fill."""
+    item = copy.deepcopy(_at(document.data, root))
+    corrected = False
+    for path, (first, *_) in found.items():
+        if first["type"] == "union_tag_invalid" and "fill" in first["input"]:
+            near = _nearest_word(str(first["input"]["fill"]), _fills(first))
+            _at(item, path[len(root) :])["fill"] = near or first["input"]["fill"]
+            corrected = corrected or near is not None
+    if not corrected:
+        return {}
+    try:
+        adapter.validate_python(item)
+    except ValidationError as further:
+        return _by_path(further, document, root)
+    return {}
+
+
+def _at(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
 
 
 def _path(document: Document, path: Path, loc: Path) -> Path:
@@ -72,12 +111,8 @@ class _Mistake:
     def __init__(self, document: Document, root: Path, path: Path, schema: Described) -> None:
         self.schema = schema
         self.path = path[len(root) :]
-        self.item: Any = document.data
-        for part in root:
-            self.item = self.item[part]
-        self.value = self.item
-        for part in self.path:
-            self.value = self.value[part]
+        self.item: Any = _at(document.data, root)
+        self.value = _at(self.item, self.path)
 
     def message(self, details: list[ErrorDetails]) -> str:  # noqa: PLR0911  # one for each kind
         first = details[0]
@@ -122,9 +157,8 @@ class _Mistake:
         if not isinstance(given, dict):
             return f"expected an array ('values', or 'shape' and 'fill'){self._found()}"
         if "fill" in given:
-            fills = _words(detail["ctx"]["expected_tags"])
-            fills.remove("values")
-            return f"unknown fill {shown(given['fill'])}{_nearest(str(given['fill']), fills)}"
+            near = _nearest(str(given["fill"]), _fills(detail))
+            return f"unknown fill {shown(given['fill'])}{near}"
         for key in given:
             if near := difflib.get_close_matches(key, ("fill", "values"), n=1):
                 return f"an array needs 'values' or a 'fill'; is '{key}' to be '{near[0]}'?"
@@ -142,6 +176,10 @@ _NAMES = ("int", "float", "bool", "string", "list", "tuple", "dict", "mapping", 
 _TYPES = frozenset(f"{name}_type" for name in (*_NAMES, "model_attributes"))
 
 
+def _fills(detail: ErrorDetails) -> list[str]:
+    return [word for word in _words(detail["ctx"]["expected_tags"]) if word != "values"]
+
+
 def _words(quoted: str) -> list[str]:
     return [word.strip("'") for word in quoted.split(", ")]
 
@@ -151,5 +189,10 @@ def _and(words: list[str]) -> str:
 
 
 def _nearest(word: str, allowed: Iterable[str]) -> str:
+    near = _nearest_word(word, allowed)
+    return f"; did you mean '{near}'?" if near else ""
+
+
+def _nearest_word(word: str, allowed: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return near[0] if near else None

@@ -22,9 +22,9 @@ def command(reports: tuple[Path, ...], output: Path) -> None:
 
     Exit status: 0 written; 2 the reports do not go together.
     """
-    from harness.case.suite import load  # noqa: PLC0415
-    from harness.landscape import landscape, to_markdown  # noqa: PLC0415
-    from harness.report.document import read, write_whole  # noqa: PLC0415
+    from harness.case.suite import load
+    from harness.landscape import landscape, to_markdown
+    from harness.report.document import read, write_whole
 
     read_reports = [(str(path), read(path)) for path in reports]
     wanted = {case.id for _, report in read_reports for case in report.cases}

@@ -84,7 +84,7 @@ class Judge:
         ours = (
             theirs
             if trace is self.baseline
-            else assess(self.case, trace, declarations, self.accuracy, theirs, semantics)
+            else assess(self.case, trace, declarations, self.accuracy, theirs, semantics=semantics)
         )
         if self._constructed(found, trace):
             self._steps(found, ours, theirs)

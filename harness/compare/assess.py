@@ -150,6 +150,7 @@ def assess(
     declarations: Declarations,
     accuracy: str | None = None,
     other: tuple[Assessed, ...] = (),
+    *,
     semantics: Semantics = TORCH,
 ) -> tuple[Assessed, ...]:
     """Judge every number of a trace against the exact result.

@@ -31,23 +31,22 @@ def undocumented(
 
 
 def _explains(divergence: Divergence, semantics: Semantics) -> Difference | None:
-    if divergence.culprit != "target":
-        return None
-    match divergence.aspect:
+    counter = divergence.quantity == "num_batches_tracked"
+    sides = divergence.expected, divergence.actual
+    found: Difference | None = None
+    match divergence.aspect if divergence.culprit == "target" else "":
         case "layout":
-            return semantics.layout
-        case "presence" if divergence.quantity == "num_batches_tracked":
-            return semantics.num_batches_tracked if divergence.actual == "None" else None
-        case "error" if "no error" not in (divergence.expected, divergence.actual):
-            return semantics.errors
-        case "published" if divergence.quantity == "error":
-            return semantics.errors if divergence.actual != "no error" else None
+            found = semantics.layout
+        case "presence" if counter and divergence.actual == "None":
+            found = semantics.num_batches_tracked
+        case "error" | "published" if divergence.quantity == "error":
+            found = semantics.errors if "no error" not in sides else None
+        case "published" if counter:
+            found = semantics.num_batches_tracked
         case "published":
             # Torch's numbers come from torch's running statistics; the oracle judges the rest.
-            if divergence.quantity == "num_batches_tracked":
-                return semantics.num_batches_tracked
-            return semantics.running_var or semantics.momentum or semantics.eps
-    return None
+            found = semantics.running_var or semantics.momentum or semantics.eps
+    return found
 
 
 def note(found: Comparison, difference: Difference | None) -> None:

@@ -289,9 +289,8 @@ def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ..
 
         target = module_target(name, cls, declarations=declarations)
         versions = {**target.info.versions, **said.versions}
-        return replace(
-            target, info=replace(target.info, versions=versions, semantics=said.semantics())
-        )
+        info = replace(target.info, versions=versions, semantics=said.semantics())
+        return FunctionTarget(info, target.execute)
     if "__call__" not in dir(cls):
         raise InvalidInput(f"--target {name}: the class has no __call__(input)")
     from harness.targets import array_class

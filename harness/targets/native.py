@@ -107,7 +107,7 @@ def module_target(
     declarations: tuple[Declaration, ...] = (),
     *,
     way: Way = Way(),
-) -> Target:
+) -> FunctionTarget:
     """Return a module class as a target.
 
     Parameters

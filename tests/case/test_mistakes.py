@@ -222,3 +222,15 @@ def test_one_wrong_value(whole, wrong):
         _, found = entries_of(document)
 
         assert not [word for _, message in found for word in LEAKS if word in message], found
+
+
+def test_an_array_with_an_unknown_fill_is_read_on():
+    """Behind a misspelt fill, shape, type and parameters of the array are checked too."""
+    found = mistakes(INPUT + "{shape: [2, 2, 1, -1], fill: nromal, dtype: float23, meen: 1}}\n")
+
+    assert [each.split(": ", 1)[1].split(",")[0].split(";")[0] for each in found] == [
+        "unknown fill 'nromal'",
+        "expected at least 0",
+        "'float23' is not one of float16",
+        "unknown key 'meen'",
+    ]

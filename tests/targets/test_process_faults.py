@@ -111,8 +111,8 @@ for line in sys.stdin:
 FAULTS = {
     "exit": ("crash", "the worker ended with exit code 7"),
     "kill": ("crash", "the worker ended with SIGKILL"),
-    "hang": ("timeout", "there is no answer after 1 s"),
-    "child": ("timeout", "there is no answer after 1 s"),
+    "hang": ("timeout", "there is no answer after 2 s"),
+    "child": ("timeout", "there is no answer after 2 s"),
     "partial line and hang": ("timeout", 'only \'{"trace": {"number":\' without an end'),
     "partial line": ("crash", 'ended with exit code 0 in the line \'{"trace": {"number":\''),
     "closed": ("crash", "the worker closed its standard output"),
@@ -142,7 +142,7 @@ def spec(tmp_path):
     return make
 
 
-def outcome(folder, target, *, jobs=0, against="torch", timeout=1, **more):
+def outcome(folder, target, *, jobs=0, against="torch", timeout=2, **more):
     """Run the three cases by a worker."""
     suite = load([folder / "cases.yaml"])
     return run(suite, Plan((target,), against), jobs=jobs, timeout=timeout, **more)
