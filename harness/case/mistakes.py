@@ -73,10 +73,14 @@ def _behind_unknown_fills(
     item = copy.deepcopy(_at(document.data, root))
     corrected = False
     for path, (first, *_) in found.items():
-        if first["type"] == "union_tag_invalid" and "fill" in first["input"]:
-            near = _nearest_word(str(first["input"]["fill"]), _fills(first))
-            _at(item, path[len(root) :])["fill"] = near or first["input"]["fill"]
-            corrected = corrected or near is not None
+        given = first["input"]
+        unknown = first["type"] == "union_tag_invalid" and isinstance(given, dict)
+        if unknown and isinstance(given.get("fill"), str):
+            near = _nearest_word(given["fill"], _fills(first))
+            array = _at(item, path[len(root) :])
+            if near is not None and isinstance(array, dict):
+                array["fill"] = near
+                corrected = True
     if not corrected:
         return {}
     try:
@@ -86,7 +90,7 @@ def _behind_unknown_fills(
     return {}
 
 
-def _at(value: Any, path: Path) -> Any:
+def _at(value: Any, path: Path) -> Any:  # noqa: ANN401  # a value of YAML
     for part in path:
         value = value[part]
     return value
@@ -157,8 +161,8 @@ class _Mistake:
         if not isinstance(given, dict):
             return f"expected an array ('values', or 'shape' and 'fill'){self._found()}"
         if "fill" in given:
-            near = _nearest(str(given["fill"]), _fills(detail))
-            return f"unknown fill {shown(given['fill'])}{near}"
+            suggestion = _nearest(str(given["fill"]), _fills(detail))
+            return f"unknown fill {shown(given['fill'])}{suggestion}"
         for key in given:
             if near := difflib.get_close_matches(key, ("fill", "values"), n=1):
                 return f"an array needs 'values' or a 'fill'; is '{key}' to be '{near[0]}'?"
