@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -49,7 +51,7 @@ class Biased:
 class Declared(Biased):
     """The same, and it says so."""
 
-    bn_harness = {
+    bn_harness: ClassVar = {
         "running_var": {"is": "biased", "reason": "the documentation says so", "link": LINK},
         "num_batches_tracked": {"is": "absent", "reason": "nothing is counted"},
         "layout": {"is": "own", "reason": "always contiguous"},
@@ -145,7 +147,7 @@ def test_a_float32_complement_of_momentum_is_another_factor():
     """With a declared complement the factor is 1 - fl32(1 - momentum), which is not momentum."""
 
     class Complement(Declared):
-        bn_harness = {
+        bn_harness: ClassVar = {
             **Declared.bn_harness,
             "momentum": {"is": "float32 complement", "reason": "an attribute of type float"},
         }
@@ -168,7 +170,7 @@ def test_lower_accuracy_is_declared_by_a_class_too():
     """A class whose statistics are float16 conforms by saying so, and not otherwise."""
 
     class Rounded(Declared):
-        bn_harness = {
+        bn_harness: ClassVar = {
             **Declared.bn_harness,
             "accuracy": [
                 {"parameters": "float32", "statistics": "float16", "reason": "half statistics"}
