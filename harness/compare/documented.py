@@ -57,9 +57,10 @@ def note(found: Comparison, difference: Difference | None) -> None:
 
 def note_numbers(found: Comparison, target: Assessed) -> None:
     """Note what the target documents of the numbers of a step."""
-    if "output" in target.judged:
+    output, mean = target.judged.get("output"), target.judged.get("running_mean")
+    if output is not None and output.exact.step.eps != target.asked.eps:
         note(found, target.semantics.eps)
-    if "running_mean" in target.judged:
+    if mean is not None and mean.exact.step.factor != target.asked.momentum:
         note(found, target.semantics.momentum)
     if "running_var" in target.judged:
         note(found, target.semantics.running_var)

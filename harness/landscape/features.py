@@ -35,6 +35,8 @@ class Told:
     @property
     def topic(self) -> str:
         """The feature that the case speaks of alone, "" where it speaks of several."""
+        if any(0 in (step.forward.input.size or ()) for step in self.case.steps if step.forward):
+            return "empty batches"
         for tag in ("errors", "special-values"):
             if tag in self.tags:
                 return tag.replace("-", " ")
@@ -123,6 +125,7 @@ FEATURES = (
     _topic("dtypes"),
     _topic("layouts", "memory format"),
     _topic("special values"),
+    _topic("empty batches"),
     _topic("errors", "types of errors"),
     _topic("ill-conditioned"),
 )

@@ -32,7 +32,7 @@ def _lines(landscape: Landscape) -> Iterator[str]:
         "come to it; what is unsupported is left out where something is supported."
     )
     yield "A declared difference is documented by the framework, and all else is judged exactly."
-    yield "Written by `tox run -m landscape`; [findings](../docs/findings.md) explain it."
+    yield "Written by `tox run -e landscape`; [findings](../docs/findings.md) explain it."
     yield ""
     yield f"| | {' | '.join(landscape.features)} |"
     yield f"|---|{'---|' * len(landscape.features)}"

@@ -26,8 +26,9 @@ from harness.case.model import Case
 torch.set_num_threads(1)
 
 
-def normalise(x, scale, bias, mean, var, eps):
+def normalise(x, parameters, mean, var, eps):
     """Return batch normalisation of an NHWC array."""
+    scale, bias = parameters
     return (x - mean) * (scale / np.sqrt(var + eps)).astype(x.dtype) + bias
 
 
@@ -53,7 +54,7 @@ class Framed(Layer):
             self.running_var += factor * (var - self.running_var)
         scale = np.float32(1) if self.weight is None else self.weight
         bias = np.float32(0) if self.bias is None else self.bias
-        return channels_first(normalise(x, scale, bias, mean, var, np.float32(self.eps)))
+        return channels_first(normalise(x, (scale, bias), mean, var, np.float32(self.eps)))
 
 
 def case(*steps, **module):
@@ -120,6 +121,7 @@ class Session:
     nodes: ClassVar[list] = []
 
     def __init__(self, model, options, providers):
+        assert options.intra_op_num_threads == 1
         assert providers == ["CPUExecutionProvider"]
         self.node = model
         self.nodes.append(model)
@@ -136,7 +138,7 @@ class Session:
             new = zip(old, (mean, var), strict=True)
             rest = [kept * one + (1 - kept) * other for one, other in new]
         eps = np.float32(self.node["epsilon"])
-        output = normalise(channels_last(x), scale, bias, mean, var, eps)
+        output = normalise(channels_last(x), (scale, bias), mean, var, eps)
         return [channels_first(output), *rest]
 
 

@@ -38,6 +38,7 @@ CASES = {
         (made("orders", *both(INPUT)), ["layouts"]),
         (made("specials", *both(INPUT)), ["special-values"]),
         (made("refusals", *both(INPUT)), ["errors"]),
+        (made("nothing", *both({**INPUT, "shape": [0, 2, 2, 2]})), ["errors"]),
         (made("offset-by-spread/one", *both(INPUT)), ["forward"]),
     )
 }
@@ -125,6 +126,7 @@ def test_a_difference_is_of_one_feature(quantity, step, feature):
         ("orders", "layouts"),
         ("specials", "special values"),
         ("refusals", "errors"),
+        ("nothing", "empty batches"),
         ("offset-by-spread/one", "ill-conditioned"),
     ],
 )
@@ -142,6 +144,13 @@ def test_a_cell_shows_its_smallest_case():
     cell = cells(report({"plain": wrong, "small": wrong}))["forward train"]
 
     assert (cell.case, cell.counts) == ("small", {"diverges": 2})
+
+
+def test_published_numbers_are_no_feature():
+    """A published number that does not hold is left to the oracle."""
+    wrong = result("diverge", divergences=[difference("output", aspect="published")])
+
+    assert cells(report({"plain": wrong}))["forward train"].state == "agree"
 
 
 def test_a_crash_outweighs_all_and_a_declaration_agreement():

@@ -30,12 +30,15 @@ class Biased:
         self.num_batches_tracked = None
 
     def train(self, mode=True):
+        """Choose the mode."""
         self.training = mode
 
     def eval(self):
+        """Choose evaluation mode."""
         self.train(False)
 
     def __call__(self, input):
+        """Return the normalised input."""
         mean, var = self.running_mean, self.running_var
         if self.training:
             if input.size == input.shape[1]:
@@ -178,6 +181,7 @@ def test_lower_accuracy_is_declared_by_a_class_too():
         }
 
         def __call__(self, input):
+            """Return the normalised input."""
             mean = input.mean((0, 2, 3)).astype(np.float16).astype(np.float32)
             var = input.var((0, 2, 3)).astype(np.float16).astype(np.float32)
             inverse = 1 / np.sqrt(var + np.float32(self.eps))
