@@ -22,6 +22,8 @@ from harness.trace import Array
 
 DOCUMENTED = "https://onnx.ai/onnx/operators/onnx__BatchNormalization.html"
 OPSET, IR = 15, 8
+PLANES = 2
+"""Axes from which an array has channels."""
 
 
 class BatchNorm(Layer):
@@ -57,7 +59,10 @@ class BatchNorm(Layer):
             (each.dtype for each in (self.weight, self.running_mean) if each is not None),
             given.dtype,
         )
-        ones, zeros = np.ones(self.channels, kind), np.zeros(self.channels, kind)
+        # Where no array of the module's has a length, the stand-ins have the input's.
+        held = [each.size for each in (self.weight, self.running_mean) if each is not None]
+        count = held[0] if held else given.shape[1] if given.ndim >= PLANES else self.channels
+        ones, zeros = np.ones(count, kind), np.zeros(count, kind)
         batch = self.batch_statistics
         run = session(
             name_of(given.dtype), name_of(kind), float(self.eps), float(self.momentum or 0), batch
