@@ -267,6 +267,7 @@ def start(plan: Plan, folder: str) -> None:
     What a target prints goes to standard error: standard output is for results.
     """
     os.dup2(2, 1)
+    sys.stdout = sys.stderr  # its own buffer would be lost when the process is stopped
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:

@@ -210,17 +210,28 @@ def gone(processes):
 def test_an_interrupted_command_leaves_no_process(folder):
     """Ctrl-C ends the command with 130, its partial report written, and all its processes."""
     report = folder / "report.json"
-    command = [sys.executable, "-m", "harness", "run", "-j", "2", "--report", str(report)]
-    target = ["--target", f"{folder}/targets.py:Hangs", str(folder / "cases.yaml")]
-    process = subprocess.Popen(  # this Python
-        command + target, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    # A shell that runs tests in the background has its children ignore Ctrl-C.
+    start = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from harness.cli import main; main(sys.argv[1:])"
     )
-    end = time.monotonic() + 60
-    while not (folder / "hanging").exists() and time.monotonic() < end:
-        time.sleep(0.1)
-    started = children(process.pid)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    command = [sys.executable, "-c", start, "run", "-j", "2", "--report", str(report)]
+    target = ["--target", f"{folder}/targets.py:Hangs", str(folder / "cases.yaml")]
+    with subprocess.Popen(
+        command + target,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        end = time.monotonic() + 60
+        while not (folder / "hanging").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        started = children(process.pid)
+        process.send_signal(signal.SIGINT)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
 
     assert len(started) >= 3
     assert process.returncode == 130

@@ -136,7 +136,7 @@ def test_few_ulps(name, value, ulps, seed):
     values = draw("few_ulps", (200,), value=value, ulps=ulps, precision=name, seed=seed)
     steps = {(Fraction(x) - centre) / ulp for x in values.tolist()}
 
-    assert steps == set(range(-ulps, ulps + 1))
+    assert steps <= set(range(-ulps, ulps + 1))
 
 
 @pytest.mark.parametrize("factor", [0.01, 1, 10])
