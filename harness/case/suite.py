@@ -26,6 +26,9 @@ __all__ += ["shown_name"]
 KNOWN = "known.yaml"
 """The file of known divergences, which holds no cases."""
 
+_SHIPPED = "cases"
+"""What reports call the folder of the shipped suite."""
+
 
 def shipped() -> Path:
     """Return the folder of the shipped suite."""
@@ -232,9 +235,13 @@ def _matches(glob: str, entries: list[Entry]) -> bool:
 
 
 def _files(name: str) -> Iterable[Path]:
-    path = Path(name)
     if not name:
         raise InvalidInput("an empty path; name a case file or a folder")
+    path = Path(name)
+    if not path.exists() and path.parts[0] == _SHIPPED:
+        # What a report calls a shipped file is found from any folder.
+        path = shipped().joinpath(*path.parts[1:])
+        path = path if path.exists() else Path(name)
     if path.is_dir():
         found = sorted(
             each for each in path.rglob("*.yaml") if each.name != KNOWN and each.is_file()
@@ -253,7 +260,7 @@ def shown_name(path: Path) -> str:
     """Return the name of a case file in messages and reports, the same wherever it is run."""
     absolute = path.resolve()
     if absolute.is_relative_to(shipped()):
-        return (Path("cases") / absolute.relative_to(shipped())).as_posix()
+        return (Path(_SHIPPED) / absolute.relative_to(shipped())).as_posix()
     if absolute.is_relative_to(Path.cwd()):
         return absolute.relative_to(Path.cwd()).as_posix()
     return path.as_posix()

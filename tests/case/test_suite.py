@@ -228,3 +228,14 @@ def test_fast_expansion():
     count = sum(1 for _ in suite.cases())
 
     assert time.process_time() - start < 3 * max(count, 10_000) / 10_000
+
+
+def test_a_shipped_file_is_found_by_its_name_in_reports(folder):
+    """A name that a report prints selects the shipped file from any folder, unless one is there."""
+    name = "cases/seed/notebook.yaml"
+    shown = {entry.file for entry in load([name]).entries}
+    (folder / "cases" / "seed").mkdir(parents=True)
+    (folder / name).write_text(case("mine"))
+
+    assert shown == {name}
+    assert ids(load([name])) == ["mine"]
