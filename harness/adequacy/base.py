@@ -128,7 +128,8 @@ class OpenBatchNorm2d(BatchNorm2d):
 
     def parameter_type(self, x: Array, mean: Array | None, var: Array | None) -> np.dtype[Any]:
         """Return the type of the parameters, refusing those that do not go with the input."""
-        return checks.parameter_type(x, self.weight, self.bias, mean, var)
+        parameters = self.weight, self.bias, mean, var
+        return checks.parameter_type(x, *parameters, of_batch=self.uses_batch())
 
     # Statistics.
 

@@ -114,7 +114,7 @@ def lengths(
         raise ValueError("running_mean and running_var must either both be None or neither be None")
 
 
-def parameter_type(x: Array, *parameters: Array | None) -> np.dtype[Any]:
+def parameter_type(x: Array, *parameters: Array | None, of_batch: bool) -> np.dtype[Any]:
     """Return the type that every parameter and statistic must have beside the input `x`.
 
     That is the input's own, or float32 beside a 16-bit input; the first array present decides.
@@ -127,7 +127,7 @@ def parameter_type(x: Array, *parameters: Array | None) -> np.dtype[Any]:
         The arrays mix types in a way that torch does not know.
     """
     present = [p for p in parameters if p is not None]
-    if not present and not is_dense(x):
+    if of_batch and not is_dense(x) and all(p.dtype == x.dtype for p in present):
         mean_type(x)
     if x.dtype not in _SUPPORTED:
         raise NotImplementedError(f"\"batch_norm\" not implemented for '{scalar_type(x.dtype)}'")

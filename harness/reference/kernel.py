@@ -78,7 +78,8 @@ def forward(
         return _forward_empty(x, weight, bias, of_batch=of_batch)
     features = x.shape[1]
     checks.lengths(features, running_mean, running_var, weight, bias, of_batch=of_batch)
-    kept = checks.parameter_type(x, weight, bias, running_mean, running_var)
+    parameters = weight, bias, running_mean, running_var
+    kept = checks.parameter_type(x, *parameters, of_batch=of_batch)
     if not of_batch:
         checks.of_type(bias, kept)
     checks.vector(running_mean, kept)
