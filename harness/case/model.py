@@ -113,10 +113,6 @@ class Case(Model):
             for repetition in range(step.forward.repeat if step.forward else 1):
                 yield index, repetition, step
 
-    def without_expectations(self) -> Case:
-        """Return the case as a target may see it: no `expect`, no `raises`."""
-        return self.model_copy(update={"expect": (), "raises": None})
-
     @cached_property
     def gradients(self) -> bool:
         """Whether any step asks for gradients."""

@@ -16,6 +16,7 @@ from harness.case.arrays import BUDGET
 from harness.case.model import Case, Forward, Load, ModuleConfig, State
 from harness.case.suite import load
 from harness.case.writer import to_yaml
+from harness.targets.base import blinded
 
 STEP = HEAD + "  steps:\n    - "
 INPUT = STEP + "eval: {input: "
@@ -226,11 +227,15 @@ def test_equal_by_value():
 
 
 def test_without_expectations():
-    """What a target sees has no expectation, and is the same case otherwise."""
-    seen = item(FULL).without_expectations()
+    """What a target sees has no expectation, those of steps included, and is the same otherwise."""
+    full = item(FULL)
+    seen = blinded(full)
+    pairs = list(zip(seen.steps, full.steps, strict=True))
 
     assert (seen.expect, seen.raises) == ((), None)
-    assert seen.steps == item(FULL).steps
+    assert not any(step.expected_error for step in seen.steps)
+    assert [one.kind for one, _ in pairs] == [other.kind for _, other in pairs]
+    assert all(one == other for one, other in pairs if other.expected_error is None)
 
 
 def test_round_trip_of_everything():
