@@ -99,8 +99,12 @@ def question(
     gradient = None
     if gradients and forward.grad_output is not None:
         gradient = forward.grad_output.array(given.shape, name_of(given.dtype), like=given)
-        # A complex gradient of a real output is refused.
+        # A complex gradient of a real output is refused; a real one is cast to the output's type
+        # (validate_outputs in torch/csrc/autograd/engine.cpp).
         gradient = None if gradient.dtype.kind == "c" else gradient
+        if gradient is not None and gradient.dtype != given.dtype:
+            with np.errstate(all="ignore"):
+                gradient = gradient.astype(given.dtype)
     mean, variance = before.get("running_mean"), before.get("running_var")
     batch = asked.training or (mean is None and variance is None)
     if asked.training and not asked.track:
