@@ -63,6 +63,9 @@ class StepTrace:
         What the target says that it cannot do, as a reason for the user.
     input_changed : bool
         The target wrote into the case's input or output gradient.
+    replaced : frozenset of str, or None
+        The arrays of `STATE` that a train or eval step replaced by others instead of writing
+        into them; None where the target does not tell.
     """
 
     step: int
@@ -74,6 +77,7 @@ class StepTrace:
     raised: Raised | None = None
     unsupported: str | None = None
     input_changed: bool = False
+    replaced: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,13 @@ def same_bits(one: Array, other: Array) -> bool:
     """Whether two arrays have the same type, shape and bits (nan payloads and zero signs too)."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    if one.dtype.itemsize not in _WORDS:
+    if one.size <= _FEW or one.dtype.itemsize not in _WORDS:
         return one.tobytes() == other.tobytes()
     bits = np.dtype(f"u{one.dtype.itemsize}")
     return np.array_equal(one.view(bits), other.view(bits))
 
 
+_FEW = 4096
+"""Elements that are copied faster than compared in place."""
 _WORDS = (1, 2, 4, 8)
 """Sizes, in bytes, that an unsigned integer can have."""

@@ -102,9 +102,12 @@ class ArraySpec(BaseModel):
         follows = isinstance(self, Proportional)
         if follows or math.prod(shape) > _CACHED or isinstance(self, Values):
             return self._drawn(shape, dtype, like)
+        return _kept(self._recipe, shape, dtype)
+
+    @cached_property
+    def _recipe(self) -> _Recipe:
         # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
-        text = repr({**self.__dict__, "layout": None})
-        return _kept(_Recipe(text, self), shape, dtype)
+        return _Recipe(repr({**self.__dict__, "layout": None}), self)
 
     def array(self, shape: Shape = (), dtype: str = "float32", like: Array | None = None) -> Array:
         """Return a fresh array that the caller may write into, in the layout that it spells."""

@@ -7,10 +7,11 @@ from typing import Any
 
 from harness.case.model import Case
 from harness.compare import discrete
-from harness.compare.assess import CLASSES, Assessed, Declarations, Judged, assess
+from harness.compare.assess import Assessed, Declarations, Judged, assess
 from harness.compare.blame import blame, equal_elements
 from harness.compare.consistent import NAME, consistency
 from harness.compare.documented import note_numbers, undocumented
+from harness.compare.exactly import CLASSES
 from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
 from harness.compare.published import published
 from harness.dtypes import name_of
@@ -172,20 +173,21 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
         if ours.declared is not None:
             reasons.add(ours.declared.reason)
         measure = measured(found.id, ours)
-        if found.worst is None or ours.worst > found.worst.ratio:
-            found.worst = Worst(quantity, at[0], ours.worst, ours.ulp)
+        if found.worst is None or measure.ratio > found.worst.ratio:
+            found.worst = Worst(quantity, at[0], measure.ratio, measure.ulp)
         theirs = baseline.judged.get(quantity)
         if theirs is not None:
             measure.bitwise = equal_elements(ours, theirs)
             measure.nearer, measure.farther = ours.worst < theirs.worst, ours.worst > theirs.worst
-            found.divergences += blame(at, ours, theirs)
-        found.measures.setdefault(_holding(target, ours), Measure()).merge(measure)
+            if measure.ratio > 1 or theirs.worst > 1:
+                found.divergences += blame(at, ours, theirs)
+        found.measure(_holding(target, ours), measure)
     found.declared = tuple(sorted(reasons))
     note_numbers(found, target)
     own = consistency(found.id, target)
     if own is not None:
         output = _holding(target, target.judged["output"])
-        found.measures.setdefault(output._replace(quantity=NAME), Measure()).merge(own)
+        found.measure(output._replace(quantity=NAME), own)
 
 
 def _holding(assessed: Assessed, judged: Judged) -> Holding:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.case.model import Case
-from harness.compare.exactly import Exact, Standard
+from harness.compare.exactly import CLASSES, Exact, Standard
 from harness.compare.follow import Asked, follow, question
-from harness.dtypes import FLOATING, name_of, precision
+from harness.compare.together import Extreme, extreme
+from harness.dtypes import FLOATING, name_of
 from harness.oracle import (
-    ACCURACIES,
     Declared,
     Expected,
     Quantity,
@@ -26,9 +25,6 @@ from harness.oracle import (
 from harness.oracle.arithmetic import distance
 from harness.semantics import TORCH, Semantics
 from harness.trace import STATE, Array, StepTrace, Trace, same_bits
-
-CLASSES = tuple(ACCURACIES)
-"""The accuracy classes, from the strictest."""
 
 Declarations = Callable[[Step], Declared | None]
 """What an implementation declares of its accuracy in a step."""
@@ -48,6 +44,8 @@ class Judged:
     accuracy : str
         The class whose bound is the standard.
     quantity : str
+    extreme : Extreme
+        The largest error over bound of the whole array.
     """
 
     array: Array
@@ -55,8 +53,9 @@ class Judged:
     declared: Declared | None
     accuracy: str
     quantity: Quantity
+    extreme: Extreme
 
-    @cached_property
+    @property
     def standard(self) -> Standard:
         """What the verdict holds the values against."""
         return self.exact.standard(self.quantity, self.accuracy, self.declared)
@@ -71,15 +70,15 @@ class Judged:
         """Error over bound of each element; above 1 is a mistake."""
         return ratios(self.array, self.expected)
 
-    @cached_property
+    @property
     def worst(self) -> float:
         """The largest ratio."""
-        return float(self.ratio.max(initial=0.0))
+        return self.extreme.ratio
 
-    @cached_property
+    @property
     def worst_index(self) -> tuple[int, ...]:
         """Where the largest ratio is."""
-        return tuple(int(each) for each in np.unravel_index(self.ratio.argmax(), self.ratio.shape))
+        return tuple(int(each) for each in np.unravel_index(self.extreme.at, self.array.shape))
 
     @cached_property
     def error(self) -> NDArray[np.float64]:
@@ -93,26 +92,21 @@ class Judged:
                 same & ~np.isfinite(rounded), 0.0, np.where(np.isnan(error), np.inf, error)
             )
 
-    @cached_property
     def ulp(self) -> float:
-        """Error where the ratio is largest, in ulps of the largest value in the channel."""
-        if not self.worst:
-            return 0.0
-        index = self.worst_index
-        kind = precision(self.expected.dtype)
-        largest = max(float(self.standard.largest[index[self.expected.channel_axis]]), kind.tiny)
-        spacing = math.ldexp(1.0, math.frexp(largest)[1] - kind.bits)
-        return self.worst * float(self.expected.bound[index]) / spacing
+        """Return the error where the ratio is largest, in ulps of the channel's largest value."""
+        worst = self.extreme.ratio
+        return self.standard.ulps(worst, self.extreme.at) if worst else 0.0
 
-    @cached_property
     def held(self) -> int:
-        """Index of the strictest class that the values hold, the number of classes if none."""
+        """Return the index of the strictest class that the values hold, their number if none."""
+        if self.extreme.strictest:
+            return 0
         for index, accuracy in enumerate(CLASSES):
             if accuracy == self.accuracy:
                 worst = self.worst
             else:
                 standard = self.exact.standard(self.quantity, accuracy, self.declared)
-                worst = float(ratios(self.array, standard.expected).max(initial=0.0))
+                worst = extreme(self.array, standard.expected).ratio
             if worst <= 1:
                 return index
         return len(CLASSES)
@@ -179,18 +173,20 @@ def assess(
             declared = declarations(exact.step)
             standard = accuracy or standard_accuracy(name_of(exact.step.input.dtype))
             same = shared.judged if shared is not None and shared.exact is exact else {}
-            for quantity, array in _computed(exact, before, done):
-                mine = Judged(array, exact, declared, standard, quantity)
+            computed = dict(_computed(exact, before, done))
+            for quantity, array in computed.items():
                 theirs = same.get(quantity)
-                judged[quantity] = theirs if theirs is not None and _equal(mine, theirs) else mine
+                if theirs and theirs.declared == declared and same_bits(theirs.array, array):
+                    judged[quantity] = theirs
+            new = {each: array for each, array in computed.items() if each not in judged}
+            extremes = exact.extremes(new, standard, declared)
+            for quantity, array in new.items():
+                judged[quantity] = Judged(
+                    array, exact, declared, standard, quantity, extremes[quantity]
+                )
         assessed.append(Assessed(asked, before, done, exact, judged, semantics))
         before = done.state
     return tuple(assessed)
-
-
-def _equal(one: Judged, other: Judged) -> bool:
-    """Whether the same values are held against the same results."""
-    return one.declared == other.declared and same_bits(one.array, other.array)
 
 
 def _exact(

@@ -71,5 +71,8 @@ def equal_elements(target: Judged, baseline: Judged) -> int:
         return int(one.size)
     if one.dtype != other.dtype:
         return 0
-    kind = np.dtype(f"u{one.dtype.itemsize}")
-    return int(np.count_nonzero(one.view(kind) == other.view(kind)))
+    words = _WORDS[one.dtype.itemsize]
+    return int(np.count_nonzero(one.view(words) == other.view(words)))
+
+
+_WORDS = {size: np.dtype(f"u{size}") for size in (2, 4, 8)}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.compare.assess import CLASSES, Assessed
+from harness.compare.assess import Assessed
+from harness.compare.exactly import CLASSES
 from harness.compare.findings import Measure
 from harness.oracle import ratios, self_consistent
 

@@ -12,7 +12,7 @@ from harness.case.model import LoadStep, Raises
 from harness.compare.assess import Assessed
 from harness.compare.findings import Aspect, Divergence, number
 from harness.compare.transfer import Moves, expected
-from harness.trace import RESULTS, STATE, Array, Raised
+from harness.trace import RESULTS, STATE, Array, Raised, same_bits
 
 Saved = Mapping[str, Mapping[str, Array]]
 """State dicts by the names that save steps gave them."""
@@ -151,6 +151,8 @@ def form(
 def _values(at: tuple[int, int], name: str, ours: Array, wanted: Array) -> Iterator[Divergence]:
     if ours.shape != wanted.shape:
         yield _divergence(at, name, "shape", str(wanted.shape), str(ours.shape))
+        return
+    if same_bits(ours, wanted):
         return
     wrong = np.not_equal(ours, wanted)
     if wanted.dtype.kind not in "biu":

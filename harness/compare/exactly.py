@@ -7,6 +7,8 @@ a matrix that differ in momentum, flags or sequence meet the same results again.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -14,8 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.oracle import Declared, Expected, Quantity, Results, Step, exact
+from harness.compare.together import Extreme, Together, extreme
+from harness.dtypes import precision
+from harness.oracle import ACCURACIES, Declared, Expected, Quantity, Results, Step, exact
 from harness.trace import Array
+
+CLASSES = tuple(ACCURACIES)
+"""The accuracy classes, from the strictest."""
 
 _LARGEST = 4096
 """Most elements of an input whose results are kept."""
@@ -53,6 +60,28 @@ class Standard:
         axes = tuple(i for i in range(values.ndim) if i != self.expected.channel_axis)
         return np.asarray(values.max(axis=axes, initial=0.0) if axes else values)
 
+    @cached_property
+    def _spacing(self) -> list[float]:
+        kind = precision(self.expected.dtype)
+        _, exponent = np.frexp(np.maximum(self.largest, kind.tiny))
+        spacing: list[float] = np.ldexp(1.0, exponent - kind.bits).tolist()
+        return spacing
+
+    def ulps(self, ratio: float, at: int) -> float:
+        """Return an error in ulps of the largest value in its channel.
+
+        Parameters
+        ----------
+        ratio : float
+            Error over bound.
+        at : int
+            Index of the element in C order.
+        """
+        bound, axis = self.expected.bound, self.expected.channel_axis
+        channel = at // math.prod(bound.shape[axis + 1 :]) % bound.shape[axis]
+        distance: float = ratio * float(bound.flat[at]) / self._spacing[channel]
+        return distance
+
 
 class _Part:
     """Results of a step, with every standard that was asked for."""
@@ -60,12 +89,32 @@ class _Part:
     def __init__(self, results: Results) -> None:
         self.results = results
         self.standards: dict[tuple[Quantity, str, Declared | None], Standard] = {}
+        self.together: dict[tuple[tuple[Quantity, ...], str, Declared | None], Together | None] = {}
 
     def standard(self, quantity: Quantity, accuracy: str, declared: Declared | None) -> Standard:
         key = quantity, accuracy, declared
         if key not in self.standards:
             self.standards[key] = Standard(self.results.expected(*key))
         return self.standards[key]
+
+    def extremes(
+        self, computed: Mapping[Quantity, Array], accuracy: str, declared: Declared | None
+    ) -> dict[Quantity, Extreme]:
+        """Return the extreme of each quantity, together where that can be."""
+        key = tuple(computed), accuracy, declared
+        if key not in self.together:
+            expected = {each: self.standard(each, accuracy, declared).expected for each in computed}
+            small = self.results.step.input.size <= _LARGEST
+            self.together[key] = None
+            if small and expected and all(map(Together.fits, expected.values())):
+                strictest = [self.results.bound(each, CLASSES[0], declared) for each in computed]
+                self.together[key] = Together(expected, strictest)
+        together = self.together[key]
+        found = together.extremes(computed) if together is not None else {}
+        return found or {
+            each: extreme(array, self.standard(each, accuracy, declared).expected)
+            for each, array in computed.items()
+        }
 
 
 class Exact:
@@ -113,6 +162,24 @@ class Exact:
     def standard(self, quantity: Quantity, accuracy: str, declared: Declared | None) -> Standard:
         """Return what is expected of a quantity in an accuracy class."""
         return self._parts[quantity].standard(quantity, accuracy, declared)
+
+    def extremes(
+        self, computed: Mapping[Quantity, Array], accuracy: str, declared: Declared | None
+    ) -> dict[Quantity, Extreme]:
+        """Return the extreme of each quantity.
+
+        Parameters
+        ----------
+        computed : mapping of str to array
+            Each in its quantity's shape.
+        accuracy : str
+        declared : Declared or None
+        """
+        found: dict[Quantity, Extreme] = {}
+        for part in dict.fromkeys(self._parts[each] for each in computed):
+            own = {each: array for each, array in computed.items() if self._parts[each] is part}
+            found.update(part.extremes(own, accuracy, declared))
+        return found
 
 
 def _part(step: Step) -> _Part:

@@ -137,15 +137,16 @@ def _worse(size: Size, at: str, other: Size, other_at: str) -> tuple[Size, str]:
 
 def measured(case: str, judged: Judged) -> Measure:
     """Return the measure of one quantity in one step."""
+    held = judged.held()
     return Measure(
         elements=judged.array.size,
         unjudged=judged.standard.unjudged,
         vacuous=judged.standard.vacuous,
         ratio=judged.worst,
-        ulp=judged.ulp,
+        ulp=judged.ulp(),
         ratio_at=case,
-        held=judged.held,
-        held_at=case if judged.held else "",
+        held=held,
+        held_at=case if held else "",
     )
 
 
@@ -192,6 +193,14 @@ class Comparison:
     reason: str | None = None
     link: str | None = None
     declared: tuple[str, ...] = ()
+
+    def measure(self, holding: Holding, measure: Measure) -> None:
+        """Add what was measured in one step."""
+        before = self.measures.get(holding)
+        if before is None:
+            self.measures[holding] = measure
+        else:
+            before.merge(measure)
 
 
 def number(value: SupportsFloat) -> str | float:

@@ -65,6 +65,8 @@ def _cast(old: Array, after: Array) -> bool:
 
 
 def _as(array: Array, like: Array) -> Array:
+    if array.dtype == like.dtype:
+        return array
     plain = array if like.dtype.kind == "c" else array.real
     with np.errstate(all="ignore"):
         return plain.astype(like.dtype)

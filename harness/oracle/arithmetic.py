@@ -36,10 +36,14 @@ def wider_than(dtype: np.dtype[Any]) -> Arithmetic:
 
 
 def widen(value: ArrayLike, arithmetic: Arithmetic) -> Wide:
-    """Convert numbers or arrays of any floating type, without error."""
+    """Convert numbers or arrays of any floating type, without error.
+
+    To C order, so that sums do not depend on the strides of what is given.
+    """
     if arithmetic == "double-double":
-        return DoubleDouble(np.asarray(value).astype(np.float64))
-    return np.asarray(value).astype(np.float64 if arithmetic == "float64" else np.longdouble)
+        return DoubleDouble(np.asarray(value).astype(np.float64, order="C"))
+    kind = np.float64 if arithmetic == "float64" else np.longdouble
+    return np.asarray(value).astype(kind, order="C")
 
 
 def narrow(a: Wide) -> Float64:

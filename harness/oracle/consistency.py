@@ -51,8 +51,8 @@ def self_consistent(
         grad_output=None,
     )
     results = Results(given)
-    bounds = results.bounds("wide", declared)
     with np.errstate(all="ignore"):
+        bounds = results.bounds("wide", declared)
         at = bounds.reported(_magnitude(step.running_mean), _magnitude(step.running_var))
         return results.within("output", bounds.output(at), declared)
 

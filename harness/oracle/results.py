@@ -69,9 +69,9 @@ class Results:
         shared = copy.copy(self)
         shared.step = step
         # Whichever of the two makes the bounds makes them for both.
-        shared.__dict__["_back"] = self._back
-        if step.updates:
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            shared.__dict__["_back"] = self._back
+            if step.updates:
                 shared._forward = updated(step, self._forward)
         shared._exact = {}
         if step.parameter_dtype != self.step.parameter_dtype:
@@ -102,7 +102,8 @@ class Results:
         ValueError
             If the step doesn't compute the quantity.
         """
-        return self._exactly(quantity).shaped
+        with np.errstate(all="ignore"):
+            return self._exactly(quantity).shaped
 
     def expected(
         self,
@@ -126,18 +127,31 @@ class Results:
         ValueError
             If the step doesn't compute the quantity, or there is no such class.
         """
-        self._exactly(quantity)
         with np.errstate(all="ignore"):
+            self._exactly(quantity)
             bound = self._bound(quantity, self.bounds(accuracy, declared))
-        return self.within(quantity, bound, declared)
+            return self._within(quantity, bound, declared)
+
+    def bound(
+        self, quantity: Quantity, accuracy: str | Accuracy, declared: Declared | None = None
+    ) -> Float64:
+        """Return the bound of one quantity alone, in its shape; errors as in `expected`."""
+        with np.errstate(all="ignore"):
+            exact = self._exactly(quantity)
+            bound = self._bound(quantity, self.bounds(accuracy, declared))
+            shaped: Float64 = self._shaped(quantity, np.broadcast_to(bound, exact.rows.shape))
+            return shaped
 
     def within(self, quantity: Quantity, bound: Float64, declared: Declared | None) -> Expected:
         """Return the exact value with a bound of rows (C, n) or a column (C, 1)."""
-        exact = self._exactly(quantity)
         with np.errstate(all="ignore"):
-            unjudged: Mask | None = getattr(self._doubt_for(declared), quantity)
-            if not np.isfinite(np.add.reduce(bound, axis=None)):
-                unjudged = either(unjudged, ~np.isfinite(bound) & np.isfinite(exact.rows))
+            return self._within(quantity, bound, declared)
+
+    def _within(self, quantity: Quantity, bound: Float64, declared: Declared | None) -> Expected:
+        exact = self._exactly(quantity)
+        unjudged: Mask | None = getattr(self._doubt_for(declared), quantity)
+        if not np.isfinite(np.add.reduce(bound, axis=None)):
+            unjudged = either(unjudged, ~np.isfinite(bound) & np.isfinite(exact.rows))
         if bound.shape != exact.rows.shape:
             bound = np.broadcast_to(bound, exact.rows.shape)
         if unjudged is not None:
@@ -153,22 +167,20 @@ class Results:
             channel_axis=exact.channel_axis,
         )
 
+    # Overflow and nan are results: what is public lets them pass, and these are called from there.
     @cached_property
     def _gradients(self) -> Gradients:
-        with np.errstate(all="ignore"):
-            return gradients(self.step, self._forward)
+        return gradients(self.step, self._forward)
 
     @cached_property
     def _size(self) -> Magnitudes:
-        with np.errstate(all="ignore"):
-            return Magnitudes(self._forward, np.asarray(column(self.step.eps), np.float64))
+        return Magnitudes(self._forward, np.asarray(column(self.step.eps), np.float64))
 
     @cached_property
     def _back(self) -> GradientMagnitudes | None:
         if self.step.grad_output is None:
             return None
-        with np.errstate(all="ignore"):
-            return GradientMagnitudes(self._size, self._gradients)
+        return GradientMagnitudes(self._size, self._gradients)
 
     def _types(self, declared: Declared | None) -> Types:
         return types_of(self.step.input.dtype, self.step.parameter_dtype, declared)
@@ -240,9 +252,8 @@ class Results:
 
     def _special(self, quantity: Quantity, exact: Float64) -> tuple[Mask | None, Special]:
         """Say where more than one special value conforms."""
-        with np.errstate(all="ignore"):
-            if np.isfinite(np.add.reduce(exact, axis=None)):
-                return None, "same"
+        if np.isfinite(np.add.reduce(exact, axis=None)):
+            return None, "same"
         if quantity in ("running_mean", "running_var"):
             return np.isinf(exact), "or-nan"
         batch = self.step.batch_statistics

@@ -84,12 +84,13 @@ class Step:
                 f"grad_output: expected input's shape {self.input.shape}, "
                 f"got {self.grad_output.shape}"
             )
+        shapes = (), (self.channels,)
         for name in ("weight", "bias", "running_mean", "running_var", "eps", "factor"):
             value = getattr(self, name)
-            if value is not None and np.shape(value) not in ((), (self.channels,)):
+            if isinstance(value, np.ndarray) and value.shape not in shapes:
                 raise ValueError(
                     f"{name}: expected ({self.channels},), a value for each channel, "
-                    f"got the shape {np.shape(value)}"
+                    f"got the shape {value.shape}"
                 )
         if (self.running_mean is None) != (self.running_var is None):
             raise ValueError("running_mean and running_var: give both or neither")
