@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import TimeoutError as FutureTimeout
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
-from pathlib import Path
+from itertools import chain, islice
 from typing import Any
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
-
-from harness import worker
+from harness import known
+from harness.batch import Batch, Failure
 from harness.case.suite import Suite
-from harness.compare import Comparison
+from harness.engines.flow import Engine, Flow
+from harness.engines.here import Here
+from harness.engines.hired import CHUNK, Hired
+from harness.engines.pool import Pool
 from harness.errors import InvalidInput
-from harness.known import load as load_known
+from harness.identity import identity
+from harness.journal import Journal
+from harness.part import Spans, joined, without
 from harness.report.collect import Collector, Origin
 from harness.report.model import Report
-from harness.verdicts import Verdict
-from harness.worker import Batch, Plan, Task
-
-CHUNK = 64
-"""Cases that a worker takes at a time."""
-
-AHEAD = 4
-"""Chunks for each worker that are under way or wait for it."""
+from harness.worker import Plan, Task
 
 TIMEOUT = 60.0
 """Seconds that one case may take."""
@@ -44,7 +36,7 @@ class Outcome:
     Attributes
     ----------
     report : Report
-    failures : list of Comparison
+    failures : list of Failure
         What is held against the targets.
     mistakes : list of str
         Entries of known divergences that are stale, or match nothing.
@@ -55,7 +47,7 @@ class Outcome:
     """
 
     report: Report
-    failures: list[Comparison] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     inapplicable: int = 0
     torch: str = ""
@@ -69,7 +61,6 @@ class Progress:
     failed: int
 
 
-_Judging = ProcessFuture[tuple[Batch, int]]
 Listener = Callable[[Progress], None]
 
 
@@ -82,6 +73,10 @@ def run(
     listener: Listener = lambda _: None,
     selection: dict[str, Any] | None = None,
     whole: bool = False,
+    journal: Journal | None = None,
+    resume: bool = False,
+    executor: Executor | None = None,
+    chunk: int = CHUNK,
 ) -> Outcome:
     """Execute and judge the cases of a suite.
 
@@ -91,6 +86,7 @@ def run(
     plan : Plan
     jobs : int
         Worker processes; 0 runs in this process, without protection from crashes and hangs.
+        With an executor, the tasks that it can run at once.
     timeout : float
         Seconds that one case may take.
     listener : callable
@@ -99,34 +95,47 @@ def run(
         What the report says of which cases were chosen.
     whole : bool
         All cases of the suite are run, so that each known divergence must be met.
+    journal : Journal, optional
+        Where what is found is written as it comes.
+    resume : bool
+        Go on from what the journal has.
+    executor : concurrent.futures.Executor, optional
+        Whose processes, or threads, run the cases; it is not shut down. There is no protection
+        from hangs.
+    chunk : int
+        Cases that the executor is given at a time.
 
     Raises
     ------
     InvalidInput
-        A target cannot be loaded.
+        A target cannot be loaded, the journal is of another run or cannot be written, or the
+        executor fails.
     """
     plan = replace(plan, timeout=timeout)
-    tasks = ((Origin.of(entry), case) for entry, case in suite.cases())
-    if jobs == 0:
-        here = worker.Worker(plan)
-        about = here.about()
-        batches = _here(here, tasks)
-    else:
-        pool = _Pool(plan, jobs, timeout)
-        about = pool.about
-        batches = pool.run(tasks)
-    found = Batch(Collector(plan.full), load_known())
-    empty, partial = True, False
-    with closing(batches):
+    entries = known.load()
+    found, partial = Batch(Collector(plan.full), entries.unmet()), False
+    with closing(_engine(plan, jobs, executor, chunk)) as engine:
+        tasks: Iterator[Task] = ((Origin.of(entry), case) for entry, case in suite.cases())
+        tasks = chain([*islice(tasks, 1)], tasks)  # a sample is drawn while workers start
+        about = engine.about
+        done: Spans = []
+        if journal is not None:
+            this = identity(suite, plan, about, selection)
+            if not resume:
+                journal.begin(this, about)
+            for part in journal.resume(this, about, entries) if resume else ():
+                found.merge(part.batch)
+                done = joined([*done, *part.spans])
         try:
-            for batch in batches:
-                empty = False
-                found.merge(batch)
-                listener(Progress(_count(found), len(found.failures)))
+            for part in Flow(engine, plan.full).run(without(tasks, done)):
+                found.merge(part.batch)
+                if journal is not None:
+                    journal.add(part)
+                listener(Progress(found.cases, len(found.failures)))
         except KeyboardInterrupt:
             partial = True
     # A shard of few cases may have none, and is needed all the same to make the run whole.
-    if empty and not partial and not (selection or {}).get("shard"):
+    if not (found.cases or partial or (selection or {}).get("shard")):
         raise InvalidInput("no case is selected; see 'bn-harness run --help' on what selects cases")
     report = found.collector.report(
         about.environment,
@@ -137,117 +146,17 @@ def run(
         selection=selection or {},
     )
     mistakes = found.known.mistakes([*about.names, about.baseline], whole and not partial)
-    return Outcome(report, found.failures, mistakes, len(found.inapplicable), about.torch)
+    return Outcome(report, found.failures, mistakes, found.inapplicable, about.torch)
 
 
-def _here(here: worker.Worker, tasks: Iterator[Task]) -> Generator[Batch, None, None]:
-    for task in tasks:
-        yield here.run([task])
-
-
-def _count(batch: Batch) -> int:
-    counts = batch.collector.verdicts.values()
-    return max((each["cases"] for each in counts), default=0) + len(batch.inapplicable)
-
-
-class _Pool:
-    """Worker processes; one that dies or hangs takes only its case with it."""
-
-    def __init__(self, plan: Plan, jobs: int, timeout: float) -> None:
-        # Targets that keep their own time have it beside what the others have.
-        timed = {str(spec) for spec in (plan.baseline, *plan.targets)}
-        self.timeout = timeout
-        self.limit = timeout * (1 + sum(spec.startswith("exec:") for spec in timed))
-        self.jobs = jobs
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["harness.worker", "torch"])
-        self.pool = ProcessPool(
-            max_workers=jobs,
-            context=context,
-            initializer=worker.start,
-            initargs=[plan, str(Path.cwd())],
+def _engine(plan: Plan, jobs: int, executor: Executor | None, chunk: int) -> Engine:
+    if plan.memory is not None and (executor is not None or not jobs):
+        raise InvalidInput(
+            "--memory ends processes, so it is for worker processes of the run's own"
         )
-        try:
-            self.about: worker.About = self.pool.schedule(worker.about).result()
-        except (ProcessExpired, BrokenProcessPool):
-            self.close()
-            names = ", ".join(map(str, (*plan.targets, plan.baseline)))
-            raise InvalidInput(f"a process ended while it loaded the targets {names}") from None
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Stop the workers."""
-        self.pool.stop()  # type: ignore[no-untyped-call]
-        self.pool.join()
-
-    def run(self, tasks: Iterator[Task]) -> Generator[Batch, None, None]:
-        """Yield what each chunk has found, in order; few chunks are under way at a time."""
-        waiting: deque[tuple[list[Task], _Judging]] = deque()
-        try:
-            while True:
-                while len(waiting) < AHEAD * self.jobs:
-                    chunk = list(islice(tasks, CHUNK))
-                    if not chunk:
-                        break
-                    waiting.append((chunk, self._schedule(chunk)))
-                if not waiting:
-                    break
-                yield from self._finish(*waiting.popleft())
-        finally:
-            self.close()
-
-    def _schedule(self, chunk: list[Task]) -> _Judging:
-        # A worker begins no case after half of the limit, so each has its time, and a chunk of
-        # many cases is not waited for much longer than one.
-        half = self.timeout / 2
-        limit = self.limit if len(chunk) == 1 else self.limit + half
-        judging: _Judging = self.pool.schedule(worker.judge, args=[chunk, half], timeout=limit)
-        return judging
-
-    def _finish(self, chunk: list[Task], judging: _Judging) -> Iterator[Batch]:
-        try:
-            batch, done = judging.result()
-        except (ProcessExpired, FutureTimeout):
-            # One of the cases did it: each alone tells which.
-            for task in chunk:
-                yield from self._alone(task) if len(chunk) > 1 else self._apart(task)
-            return
-        yield batch
-        rest = chunk[done:]
-        if rest:
-            yield from self._finish(rest, self._schedule(rest))
-
-    def _alone(self, task: Task) -> Iterator[Batch]:
-        yield from self._finish([task], self._schedule([task]))
-
-    def _apart(self, task: Task) -> Iterator[Batch]:
-        """Run a case by each target apart, to tell whose process ends."""
-        lost: dict[str | None, tuple[Verdict, str]] = {}
-        targets = [
-            name
-            for name in self.about.names
-            if name != self.about.baseline and name not in self.about.absent
-        ]
-        for name in (None, *targets):
-            if None in lost:
-                lost[name] = ("unjudged", f"of {self.about.baseline}, {lost[None][1]}")
-                continue
-            share = self.pool.schedule(worker.share, args=[task, name], timeout=self.limit)
-            try:
-                yield share.result()
-            except FutureTimeout:
-                lost[name] = ("timeout", f"there is no result after {self.limit:g} s")
-            except ProcessExpired as error:
-                lost[name] = ("crash", f"the process ended with {_ending(error)}")
-        if lost:
-            yield self.pool.schedule(worker.lost, args=[task, lost]).result()
-
-
-def _ending(error: ProcessExpired) -> str:
-    code = error.exitcode
-    return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+    if executor is not None:
+        return Hired(plan, executor, max(1, jobs), chunk)
+    return Pool(plan, jobs) if jobs else Here(plan)
 
 
 def processors() -> int:

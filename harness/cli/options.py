@@ -25,6 +25,13 @@ def jobs(value: str) -> int:
     return int(value)
 
 
+def memory(value: str) -> int:
+    """Return a size in bytes, as 500MiB or 2GB."""
+    from harness.memory import size
+
+    return size(value)
+
+
 def shard(value: str) -> tuple[int, int]:
     """Return one part of several, I/N, as I and N."""
     part, _, parts = value.partition("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -25,6 +26,9 @@ ACCURACIES = ("wide", "tree", "any-order")
 @options.selection
 @click.option("--accuracy", type=click.Choice(ACCURACIES), help="The class to hold them to.")
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, help="Seconds a case.")
+@click.option("--memory", type=options.memory, metavar="SIZE", help="For targets, in each worker.")
+@click.option("--resume", is_flag=True, help="Go on from the journal of a run that was stopped.")
+@click.option("--dask", "address", metavar="ADDRESS", help="Run on a Dask cluster, not with -j.")
 @click.option("--full", is_flag=True, help="List the agreeing cases of matrices too.")
 @click.option("--html", "html_file", type=options.ReportPath(), help="Write the HTML report.")
 @click.option(
@@ -48,6 +52,9 @@ def command(  # noqa: PLR0917
     shard: tuple[int, int] | None,
     accuracy: str | None,
     timeout: float,
+    memory: int | None,
+    resume: bool,
+    address: str | None,
     full: bool,
     html_file: Path | None,
     form: str,
@@ -57,8 +64,15 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
     """
+    from harness.engines.server import warm
+
+    if address is None:
+        warm()  # while the rest is imported and cases are read
+
     from harness.case.suite import Selection, load
     from harness.cli.progress import following
+    from harness.engines.hired import cluster
+    from harness.journal import beside
     from harness.report.document import to_json, write_whole
     from harness.report.selection import selection, selectors
     from harness.report.text import Sources, show
@@ -67,7 +81,7 @@ def command(  # noqa: PLR0917
 
     suite = load(cases)
     suite = suite.select(Selection(expression, tags, sample, shard))
-    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full)
+    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, memory=memory)
     chosen = selection(
         selectors(suite),
         expression=expression,
@@ -76,7 +90,12 @@ def command(  # noqa: PLR0917
         shard=list(shard) if shard else None,
         accuracy=accuracy,
     )
-    with following(sys.stderr) as listener:
+    with ExitStack() as stack:
+        journal = stack.enter_context(beside(report_file, resume))
+        executor = None
+        if address is not None:
+            executor, jobs = stack.enter_context(cluster(address))
+        listener = stack.enter_context(following(sys.stderr))
         outcome = run(
             suite,
             plan,
@@ -85,9 +104,14 @@ def command(  # noqa: PLR0917
             listener=listener,
             selection=chosen,
             whole=not chosen,
+            journal=journal,
+            resume=resume,
+            executor=executor,
         )
-    if report_file is not None:
-        write_whole(report_file, to_json(outcome.report))
+        if report_file is not None:
+            write_whole(report_file, to_json(outcome.report))
+        if journal is not None:
+            journal.finish(outcome.report)
     if html_file is not None:
         from harness.report.html import to_html
 

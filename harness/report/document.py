@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
+from harness.case.line import line
 from harness.errors import InvalidInput
 from harness.report.model import Report
 
@@ -33,13 +34,19 @@ def from_json(text: str, name: str) -> Report:
     try:
         plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         _refuse_surrogates(text, plain)
-        return Report.model_validate(plain)
+        report = Report.model_validate(plain)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the document"
-        raise InvalidInput(f"{name}: not a conformance report: {place}: {first['msg']}") from None
+        said = line(f"{place}: {first['msg']}")
+        raise InvalidInput(f"{name}: not a conformance report: {said}") from None
     except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{name}: not strict JSON: {error}") from None
+        raise InvalidInput(f"{name}: not strict JSON: {line(str(error))}") from None
+    for target in (report.baseline, *report.targets):
+        if target not in report.summary and target not in report.absent:
+            said = line(f"summary: {target} is missing")
+            raise InvalidInput(f"{name}: not a conformance report: {said}")
+    return report
 
 
 def _finite(digits: str) -> float:
@@ -84,7 +91,7 @@ def write_whole(path: Path, text: str) -> None:
         The folder cannot be written, or the disk is full; what stood there before still does.
     """
     try:
-        if _special(path):
+        if special(path):
             path.write_text(text, encoding="utf-8")
             return
         path = path.resolve()  # a link stays one
@@ -104,7 +111,8 @@ def write_whole(path: Path, text: str) -> None:
         raise InvalidInput(f"{path}: cannot be written: {error.strerror}") from None
 
 
-def _special(path: Path) -> bool:
+def special(path: Path) -> bool:
+    """Whether a path is no regular file, nor the place for one: a pipe, or a device."""
     return path.exists() and (not path.is_file() or path.absolute().parts[1:2] == ("dev",))
 
 

@@ -1,0 +1,96 @@
+"""Worker processes of this machine; one that dies or hangs takes only its case with it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.process import BrokenProcessPool
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from harness.batch import About
+from harness.engines import inside
+from harness.engines.flow import Loss
+from harness.engines.server import context
+from harness.errors import InvalidInput
+from harness.memory import EXHAUSTED
+from harness.worker import Plan
+
+CHUNK = 64
+"""Cases that a worker takes at a time."""
+
+SECONDS = 1.0
+"""After this time a worker gives back what it has found."""
+
+
+class Pool:
+    """Worker processes, which start while this one goes on; an engine.
+
+    Parameters
+    ----------
+    plan : Plan
+    jobs : int
+        How many.
+    """
+
+    chunk = CHUNK
+
+    def __init__(self, plan: Plan, jobs: int) -> None:
+        self.plan = plan
+        self.jobs = jobs
+        self.seconds = min(SECONDS, plan.timeout / 2)
+        # Targets that keep their own time have it beside what the others have.
+        timed = {str(spec) for spec in (plan.baseline, *plan.targets)}
+        self.limit = plan.timeout * (1 + sum(spec.startswith("exec:") for spec in timed))
+        self.pool = ProcessPool(
+            max_workers=jobs,
+            context=context(),
+            initializer=inside.start,
+            initargs=[plan, str(Path.cwd())],
+        )
+        self._about = self.pool.schedule(inside.call, args=[inside.about])
+
+    @cached_property
+    def about(self) -> About:
+        """What the first worker says of itself, once it has loaded the targets."""
+        try:
+            about: About = self._about.result()
+        except (ProcessExpired, BrokenProcessPool):
+            names = ", ".join(map(str, (*self.plan.targets, self.plan.baseline)))
+            raise InvalidInput(f"a process ended while it loaded the targets {names}") from None
+        return about
+
+    def submit(self, function: Callable[..., Any], *args: object, more: float = 0.0) -> Future[Any]:
+        """Call a function in a worker, which is stopped when the time of a case is over."""
+        called: Future[Any] = self.pool.schedule(
+            inside.call, args=[function, *args], timeout=self.limit + more
+        )
+        return called
+
+    def result(self, called: Future[Any]) -> Any:  # noqa: ANN401  # what the function returns
+        """Return what a function returned, or how its process ended."""
+        try:
+            return called.result()
+        except FutureTimeout:
+            return Loss("timeout", f"there is no result after {self.limit:g} s")
+        except ProcessExpired as error:
+            return Loss("crash", self._ending(error))
+
+    def _ending(self, error: ProcessExpired) -> str:
+        code, memory = error.exitcode, self.plan.memory
+        if memory is not None and code == EXHAUSTED:
+            return f"it wants more than the {memory:,} bytes of memory that it may take"
+        signalled = code is not None and code < 0
+        ending = signal.Signals(-code).name if signalled else f"exit code {code}"
+        within = f", its memory limited to {memory:,} bytes" if memory is not None else ""
+        return f"the process ended with {ending}{within}"
+
+    def close(self) -> None:
+        """Stop the workers."""
+        self.pool.stop()  # type: ignore[no-untyped-call]
+        self.pool.join()
