@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -39,11 +39,13 @@ class Matrix(Model):
     strength: Strength = "full"
     """All combinations, or a covering array with every pair or every triple of values."""
 
-    def cases(self) -> Iterator[Case]:
-        """Yield the cases in a fixed order."""
+    def cases(self, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Case]:
+        """Yield the cases in a fixed order; those alone whose ids are wanted are made."""
         common = {name: getattr(self, name) for name in self.model_fields_set & _COMMON}
         make = _Maker(self.matrix)
         for name, chosen in self._combinations():
+            if not wanted(name):
+                continue
             # Every part is validated, and so is their fit: for all combinations, by the matrix.
             yield Case.model_construct(id=name, **common, **make.parts(chosen))
 

@@ -14,6 +14,7 @@ from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from harness.case.compose import Place
 from harness.case.document import Document, scan
+from harness.case.line import line
 from harness.case.matrix import Matrix
 from harness.case.mistakes import located
 from harness.case.model import Case
@@ -59,11 +60,11 @@ class Entry:
         """The matrix's id, None for a hand-written case."""
         return self.item.id if isinstance(self.item, Matrix) else None
 
-    def cases(self) -> Iterator[Case]:
-        """Yield the case, or the cases of the matrix."""
+    def cases(self, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Case]:
+        """Yield the case, or the cases of the matrix, if their ids are wanted."""
         if isinstance(self.item, Matrix):
-            yield from self.item.cases()
-        else:
+            yield from self.item.cases(wanted)
+        elif wanted(self.item.id):
             yield self.item
 
     def ids(self) -> Iterator[str]:
@@ -96,31 +97,35 @@ class Suite:
 
     def cases(self) -> Iterator[tuple[Entry, Case]]:
         """Yield the selected cases with the entries that they come from."""
-        keep = self._keeper()
+        for entry, wanted in self._wanted():
+            for case in entry.cases(wanted):
+                yield entry, case
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids of `cases`, without making matrix cases."""
+        for entry, wanted in self._wanted():
+            yield from filter(wanted, entry.ids())
+
+    def _wanted(self) -> Iterator[tuple[Entry, Callable[[str], bool]]]:
+        """Yield the entries whose tags are selected, and what tells which of their ids are."""
+        selection = self.selection
+        words, tags = expression(selection.expression), set(selection.tags)
+        limit = None if selection.sample is None else self._limit(selection.sample)
         for entry in self.entries:
+            if tags and tags.isdisjoint(entry.item.tags):
+                continue
             globs = self.globs.get(entry.file, ("*",))
-            for case in entry.cases():
-                if keep(case) and any(fnmatch.fnmatchcase(case.id, glob) for glob in globs):
-                    yield entry, case
 
-    def _keeper(self) -> Callable[[Case], bool]:
-        wanted = self.selection
-        words = expression(wanted.expression)
-        limit = None if wanted.sample is None else self._limit(wanted.sample)
+            def wanted(name: str, globs: tuple[str, ...] = globs) -> bool:
+                shard = selection.shard
+                return (
+                    any(fnmatch.fnmatchcase(name, glob) for glob in globs)
+                    and (words is None or words(name))
+                    and (shard is None or hashed(name) % shard[1] == shard[0] - 1)
+                    and (limit is None or hashed(f"sample {name}") <= limit)
+                )
 
-        def keep(case: Case) -> bool:
-            if wanted.tags and not set(wanted.tags) & set(case.tags):
-                return False
-            if words is not None and not words(case.id):
-                return False
-            if (
-                wanted.shard is not None
-                and hashed(case.id) % wanted.shard[1] != wanted.shard[0] - 1
-            ):
-                return False
-            return limit is None or hashed(f"sample {case.id}") <= limit
-
-        return keep
+            yield entry, wanted
 
     def _limit(self, sample: int) -> int:
         """Return the largest hash of the sample: that of the N cases whose ids hash lowest.
@@ -128,7 +133,7 @@ class Suite:
         A case that is added to the suite puts at most one other out of the sample.
         """
         chosen = replace(self.selection, sample=None, shard=None)
-        hashes = (hashed(f"sample {case.id}") for _, case in self.select(chosen).cases())
+        hashes = (hashed(f"sample {name}") for name in self.select(chosen).ids())
         return max(heapq.nsmallest(sample, hashes), default=-1)
 
 
@@ -222,7 +227,7 @@ def _entries(paths: dict[str, Path]) -> tuple[Entry, ...]:
             mistakes += [(shown, (0, 0), message) for message in error.mistakes]
             continue
         entries += found
-        mistakes += [(shown, at, f"{shown}:{at[0]}:{at[1]}: {said}") for at, said in wrong]
+        mistakes += [(shown, at, f"{shown}:{at[0]}:{at[1]}: {line(said)}") for at, said in wrong]
     entries.sort(key=lambda entry: (entry.file, entry.line))
     mistakes += _repeated(entries)
     if mistakes:
