@@ -21,6 +21,8 @@ Array: TypeAlias = NDArray[Any]
 _FLOAT64 = np.dtype(np.float64)
 _BLOCK = 1 << 15
 """Elements worked on at a time: their temporaries stay in the processor's cache."""
+_RUN = 1 << 17
+"""Elements that are read at a time where all that is kept of them is a sum."""
 
 
 def blocks(x: Array) -> Iterator[slice]:
@@ -31,12 +33,26 @@ def blocks(x: Array) -> Iterator[slice]:
         yield slice(first, first + step)
 
 
+def _runs(x: Array) -> Iterator[tuple[slice, slice]]:
+    """Yield samples and channels of parts of `x` (N, C, L) that are each contiguous in memory."""
+    samples, channels, length = x.shape
+    together = max(1, _RUN // (channels * length))
+    step = channels if together > 1 else max(1, _RUN // length)
+    for sample in range(0, samples, together):
+        for first in range(0, channels, step):
+            yield slice(sample, sample + together), slice(first, first + step)
+
+
 def _channel_sum(t: Array, accumulator: np.dtype[Any]) -> Array:
     """Return Σt over the samples and positions of each channel, (N, C, L) -> float64 (C,).
 
     `accumulator` is the type in which the positions of one sample are added, pairwise.
     """
-    rows = np.add.reduce(t, axis=2, dtype=accumulator)
+    return _sample_sum(np.add.reduce(t, axis=2, dtype=accumulator))
+
+
+def _sample_sum(rows: Array) -> Array:
+    """Return Σ over the samples of what each has for its channels, (N, C) -> float64 (C,)."""
     sums: Array = np.add.reduce(rows, axis=0, dtype=np.float64)
     return sums
 
@@ -95,14 +111,18 @@ def sums_of_gradients(grad_output: Array, x: Array, mean: Array) -> tuple[Array,
 
     The first is the gradient of the bias; the second, times 1/√(var + ε), that of the weight.
     """
+    totals, products = np.empty_like(x, shape=x.shape[:2]), np.empty_like(x, shape=x.shape[:2])
+    for at in _runs(x):
+        g = grad_output[at]
+        np.add.reduce(g, axis=2, out=totals[at])
+        d = x[at] - mean[at[1], None]
+        np.multiply(d, g, out=d)
+        np.add.reduce(d, axis=2, out=products[at])
     total = np.empty(x.shape[1], np.float64)
     product = np.empty(x.shape[1], np.float64)
     for c in blocks(x):
-        g = grad_output[:, c]
-        total[c] = _channel_sum(g, x.dtype)
-        d = x[:, c] - mean[c, None]
-        np.multiply(d, g, out=d)
-        product[c] = _channel_sum(d, x.dtype)
+        total[c] = _sample_sum(totals[:, c])
+        product[c] = _sample_sum(products[:, c])
     return total, product
 
 
