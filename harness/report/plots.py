@@ -11,7 +11,7 @@ from harness.report.model import Real, Report
 LEAST, MOST = 1e-6, 1e3
 """Ends of the scale; what is beyond them is drawn at them."""
 
-LEFT, WIDTH, ROW, TOP = 230, 560, 18, 26
+LEFT, WIDTH, ROW, TOP = 190, 340, 18, 26
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _plot(report: Report, quantity: str) -> Plot:
 
 
 def _brief(target: str) -> str:
-    longest = 24
+    longest = 20
     return target if len(target) <= longest else f"…{target[-longest:]}"
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
@@ -21,8 +23,9 @@ from harness.reference import BatchNorm2d
 from harness.report.badge import to_badge
 from harness.report.features import features
 from harness.report.html import own_mistakes, to_html
+from harness.report.listing import foremost, front_coded, listing, rounded
 from harness.report.markdown import to_summary
-from harness.report.pages import embedded
+from harness.report.pages import packed
 from harness.report.plots import LEFT, WIDTH, place
 from harness.report.text import Sources
 
@@ -102,9 +105,23 @@ def text():
     return to_html(found.model_copy(update={"cases": placed}), suite)
 
 
+def unpacked(text):
+    """Return what was packed."""
+    return json.loads(zlib.decompress(base64.b64decode(text)))
+
+
 def data(page):
-    """Return what is embedded in a page."""
-    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+    """Return what is packed in a page."""
+    return unpacked(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
+
+
+def ids(listed):
+    """Return the ids of listed cases, as a browser puts them together in UTF-16."""
+    before, found = b"", []
+    for shared, rest in zip(listed["shared"], listed["rest"], strict=True):
+        before = before[: 2 * shared] + rest.encode("utf-16-le")
+        found.append(before.decode("utf-16-le"))
+    return found
 
 
 def test_the_page_answers_first():
@@ -159,16 +176,72 @@ def test_markup_in_a_case_is_text():
 
     assert len(scripts) == 2
     assert "alert(1)</script>" not in text()
-    assert data(text())["cases"][0]["i"] == "</script><script>alert(1)</script>"
+    assert ids(data(text()))[0] == "</script><script>alert(1)</script>"
 
 
 @given(st.text() | st.dictionaries(st.text(), st.text()))
-def test_embedded_json_is_read_back(value):
-    """Whatever text is embedded comes back equal, and nothing of it is markup."""
-    shown = str(embedded(value))
+def test_packed_json_is_read_back(value):
+    """Whatever text is packed comes back equal, and nothing of it is markup."""
+    shown = packed(value)
 
-    assert json.loads(shown) == value
+    assert unpacked(shown) == value
     assert not set(shown) & set("<>&")
+
+
+@given(st.lists(st.text("ab𝛾𝛽é", max_size=8)))
+def test_front_coded_names_are_read_back(names):
+    """Each name is a start of the one before, counted in UTF-16 as browsers do, and a rest."""
+    shared, rest = front_coded(names)
+
+    assert ids({"shared": shared, "rest": rest}) == names
+
+
+@given(st.floats(0, 1e300))
+def test_a_ratio_is_rounded_upwards(ratio):
+    """Three digits are shown, and no error looks smaller than it is."""
+    shown = rounded(ratio)
+
+    assert ratio <= shown <= ratio * 1.01 + 1e-300
+    assert float(f"{shown:.2e}") == shown
+
+
+def test_the_worst_verdicts_come_first_and_each_matrix_in_turn():
+    """What does not fit is what agrees, and the later cases of a matrix with many."""
+    cases = [case(f"many/{k}", "diverge", line=1) for k in range(3)]
+    cases += [case("right", line=2), case("other/0", "diverge", line=3), case("dead", "crash")]
+    order = [cases[index]["id"] for index in foremost(report(cases).cases)]
+
+    assert order == ["dead", "many/0", "other/0", "many/1", "many/2", "right"]
+
+
+def test_a_list_that_is_cut_says_so(monkeypatch):
+    """The page tells how many cases it lists, and of how many it has the differences."""
+    monkeypatch.setattr("harness.report.listing.LISTED", 3)
+    monkeypatch.setattr("harness.report.listing.DETAILED", 1)
+    cases = [*(case(f"a{k}") for k in range(4)), case("z", "diverge")]
+    page = to_html(report(cases))
+    listed = data(page)
+
+    assert ids(listed) == ["a0", "a1", "z"]
+    assert list(listed["details"]) == ["2"]
+    assert "Of 5 cases 3 are listed, the worst first" in page
+    assert "the other 2 show their verdicts" in page
+
+
+def test_a_long_list_is_small():
+    """A case that agrees takes a few bytes, so that a hundred thousand are below two megabytes."""
+    count = 20_000
+    ratio = [float(f"0.{k * 7919 % 1000:03}{k}") for k in range(count)]
+    cases = [
+        case(f"m/shape={k // 100}x2,momentum=0.{k % 100}", ratio=ratio[k]) for k in range(count)
+    ]
+    for each, worst in zip(cases, ratio, strict=True):
+        found = {"quantity": "output", "step": 0, "ratio": worst, "ulp": 1.0}
+        each["results"]["mine"]["worst"] = found
+    page = to_html(report(cases))
+
+    assert ids(data(page)) == [each["id"] for each in cases]
+    assert len(page) < 2_000_000 * count / 100_000
 
 
 def test_ids_are_unique():
@@ -200,15 +273,25 @@ def test_landmarks_labels_and_language():
 def test_a_case_has_its_yaml_reason_source_and_command(tmp_path):
     """What the page shows of a case is all there, and its YAML is the case."""
     found = data(text())
-    plain = found["cases"][1]
+    half = next(each for each in found["targets"] if each.endswith("Half"))
+    number = found["targets"].index(half)
+    detail = found["details"]["1"]
     path = tmp_path / "again.yaml"
-    path.write_text(plain["y"])
+    path.write_text(detail["yaml"])
 
     assert next(load([path]).cases())[1] == made()[1]
-    assert found["entries"][plain["e"]]["w"] == "w"
-    half = next(r for r in plain["r"].values() if r["v"] == "diverge")
-    assert half["c"].startswith("bn-harness run some.yaml::plain --target")
-    assert half["d"][0].startswith("step 1: output[")
+    assert found["entries"][found["entry"][1]] == ["some.yaml", 2, "w", ""]
+    assert found["entries"][found["entry"][0]][3] == "javascript:alert(1)"
+    assert found["verdicts"][found["results"][number]["verdict"][1]] == "diverge"
+    assert found["commands"][number].startswith(" --target ")
+    assert detail["results"][str(number)][1][0].startswith("step 1: output[")
+
+
+def test_a_command_names_what_is_not_the_default():
+    """Baseline and accuracy class are in the command, as they were in the run."""
+    found = report([case()], baseline="reference", selection={"accuracy": "wide"})
+
+    assert listing(found)["commands"] == [" --target mine --against reference --accuracy wide"]
 
 
 def test_links_of_the_page_lead_to_listed_cases():
