@@ -121,7 +121,9 @@ class ModuleSubject:
             value = torch.tensor(value)
         if isinstance(value, np.ndarray):
             tensor = to_tensor(value).clone().to(self.device)
-            value = torch.nn.Parameter(tensor) if parameter else tensor
+            # Integers have no gradient, which Parameter refuses before a module sees them.
+            real = tensor.is_floating_point() or tensor.is_complex()
+            value = torch.nn.Parameter(tensor, requires_grad=real) if parameter else tensor
         setattr(self.module, name, value)
 
     def call(self, method: str) -> None:

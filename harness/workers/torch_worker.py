@@ -168,6 +168,11 @@ class Walk:
             for name, value in found.items()
         }
 
+    def buffers(self) -> dict[str, torch.Tensor]:
+        """Return the tensors themselves that the module holds."""
+        found = {name: getattr(self.module, name, None) for name in STATE}
+        return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
+
     def run(self) -> Iterator[dict[str, Any]]:
         """Yield what each execution of each step did."""
         for index, step in enumerate(self.steps):
@@ -225,6 +230,7 @@ class Walk:
         record["phase"], record["input_changed"] = "forward", False
         results = record["results"] = {}
         differentiate = "grad_output" in what
+        held = self.buffers()
         given = Memory(what["input"])
         tensor = given.tensor
         try:
@@ -235,6 +241,8 @@ class Walk:
             results["output"] = packed(output)
         finally:
             record["input_changed"] = given.changed()
+            now = self.buffers()
+            record["replaced"] = [name for name in held if now.get(name) is not held[name]]
         if not differentiate:
             return
         record["phase"] = "backward"
@@ -264,7 +272,9 @@ class Walk:
         """Assign a number, None, a tensor or a parameter to an attribute."""
         if isinstance(value, dict):
             tensor = Memory(value["array"]).tensor.clone()
-            value = torch.nn.Parameter(tensor) if value["parameter"] else tensor
+            # Integers have no gradient, which Parameter refuses before a module sees them.
+            real = tensor.is_floating_point() or tensor.is_complex()
+            value = torch.nn.Parameter(tensor, requires_grad=real) if value["parameter"] else tensor
         elif name == "num_batches_tracked" and isinstance(value, int):
             value = torch.tensor(value)
         setattr(self.module, name, plain(value))
