@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from click.testing import CliRunner
 
 from harness.case import needs
 from harness.case.model import Case
-from harness.case.suite import load
+from harness.case.suite import Entry, Suite, load
 from harness.cli import cli
 from harness.errors import InvalidInput
-from harness.history import differences, history, markdown
+from harness.history import differences, history, markdown, record, recordings
 from harness.reference import BatchNorm2d
-from harness.targets import resolve
+from harness.targets import TargetInfo, resolve
+from harness.targets.base import Crashed, TimedOut
+from harness.trace import Trace
 
 torch.set_num_threads(1)
 
@@ -85,6 +88,16 @@ def test_a_change_names_the_smallest_case_and_who_is_more_accurate(suite):
     assert found["accuracy"]["old"]["running_var"] != found["accuracy"]["new"]["running_var"]
 
 
+def test_a_case_shows_a_change_once():
+    """However many of its steps differ, a case counts once, and its first such step is told."""
+    repeated = case({"eval": {"input": INPUT}}, {"train": {"input": INPUT, "repeat": 3}})
+    suite = Suite((Entry(repeated, "cases.yaml", 1),), {})
+    found = history(suite, [("old", resolve(BatchNorm2d)), ("new", resolve(Biased))]).document()
+
+    (digits,) = (each for each in found["changes"] if each["what"] == "running_var: digits")
+    assert (digits["cases"], digits["shown_by"], digits["step"]) == (1, ["cases.yaml::a"], 2)
+
+
 def test_a_new_error_is_a_change_and_ends_the_comparison(suite):
     """Where one version raises, the error is told and nothing that follows from it."""
     found = history(suite, [("old", resolve(BatchNorm2d)), ("new", resolve(Strict))]).document()
@@ -98,7 +111,10 @@ def test_equal_versions_have_no_history(suite):
     """The same implementation twice has changed nothing."""
     twice = [(name, resolve(BatchNorm2d)) for name in ("old", "new")]
 
-    assert history(suite, twice).document()["changes"] == []
+    document = history(suite, twice).document()
+
+    assert document["changes"] == []
+    assert list(markdown(document))[-4:] == ["## new, after old", "", "No difference.", ""]
 
 
 def test_a_value_that_becomes_zero_is_told_as_such():
@@ -131,6 +147,142 @@ def test_the_verb_writes_both_files(tmp_path, suite):
     document = json.loads((tmp_path / "versions.json").read_text())
     assert list(document["versions"]) == ["a", "b"]
     assert (tmp_path / "versions.md").read_text() == "\n".join(markdown(document))
+
+
+def test_versions_are_compared_by_their_numbers(suite):
+    """The order is that of torch's versions, 1.9 before 1.13, whatever order they are given in."""
+
+    def version(number):
+        target = resolve(BatchNorm2d)
+        return number, replace(target, info=replace(target.info, versions={"torch": number}))
+
+    found = history(suite, [version(each) for each in ("2.0.1", "1.13.1", "1.9.1")])
+
+    assert list(found.versions) == ["1.9.1", "1.13.1", "2.0.1"]
+
+
+def test_a_counter_that_is_replaced_differs_from_one_that_is_updated():
+    """A worker tells which arrays a step replaced; one that does not tell differs in nothing."""
+    (step,) = resolve(BatchNorm2d).execute(case({"train": {"input": INPUT}})).steps
+    in_place, rebound = (
+        Trace(steps=(replace(step, replaced=frozenset(each)),))
+        for each in ((), ("num_batches_tracked",))
+    )
+    (difference,) = differences(rebound, in_place)
+
+    assert difference.what == "num_batches_tracked: replaced → updated in place"
+    assert list(differences(rebound, Trace(steps=(step,)))) == []
+
+
+def test_the_worker_tells_which_arrays_a_step_replaces(suite):
+    """Torch of today updates statistics and counter in place, and says so in every train step."""
+    target = resolve(f"exec:{WORKER}")
+    traces = [target.execute(case) for _, case in suite.cases()]
+
+    assert {step.replaced for trace in traces for step in trace.steps} == {frozenset()}
+
+
+RICH = [
+    {"train": {"input": {**INPUT, "layout": "channels_last"}, "grad_output": {"fill": "ones"}}},
+    {"save": "before"},
+    {"set": {"momentum": None}},
+    {"train": {"input": {"shape": [2, 3, 1, 1], "fill": "ones"}}},
+    {"train": {"input": {"shape": [0, 2, 3, 3], "fill": "ones"}}},
+    {"load": {"from": "before"}},
+    {"eval": {"input": {**INPUT, "dtype": "bfloat16"}}},
+]
+
+
+def test_a_recording_answers_as_the_version_did(tmp_path):
+    """What is recorded of a worker comes back: arrays, layouts, errors, and who it was."""
+    suite = Suite((Entry(case(*RICH), "cases.yaml", 1),), {})
+    worker = resolve(f"exec:{WORKER}")
+
+    assert record(suite, worker, tmp_path / "now.jsonl") == 1
+    ((name, recording),) = recordings(tmp_path)
+    done, again = (each.execute(case(*RICH)) for each in (worker, recording))
+    assert name == "now"
+    assert recording.info.versions == worker.info.versions
+    assert recording.info.declarations == worker.info.declarations
+    assert list(differences(done, again)) == []
+    for one, other in zip(done.steps, again.steps, strict=True):
+        assert one.layouts == other.layouts
+        assert (one.raised, one.replaced) == (other.raised, other.replaced)
+        assert (one.saved or {}).keys() == (other.saved or {}).keys()
+
+
+class Dies:
+    """A target that gives no trace."""
+
+    info = TargetInfo("dies", versions={"torch": "0.1"})
+
+    def __init__(self, error):
+        """Keep the error."""
+        self.error = error
+
+    def execute(self, _):
+        """Die."""
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [Crashed("died by SIGSEGV"), TimedOut("no answer after 60 s")])
+def test_a_crash_is_recorded_and_is_a_change_too(suite, tmp_path, error):
+    """A version that crashes, or hangs, where the next one does not has changed."""
+    record(suite, Dies(error), tmp_path / "old.jsonl")
+    now = resolve(BatchNorm2d)
+    now = replace(now, info=replace(now.info, versions={"torch": "2.0"}))
+    for old in (Dies(error), dict(recordings(tmp_path))["old"]):
+        changes = history(suite, [("old", old), ("new", now)]).document()["changes"]
+
+        assert [each["old"] for each in changes] == [f"{error.verdict}: {error}"]
+
+
+def test_a_recording_of_other_cases_is_refused(suite, tmp_path):
+    """A case that has changed since the recording is refused by name, and by what to do."""
+    record(suite, resolve(BatchNorm2d), tmp_path / "old.jsonl")
+    recording = dict(recordings(tmp_path))["old"]
+    _, changed = next(iter(suite.cases()))
+    changed = changed.model_copy(update={"module": changed.module.model_copy(update={"eps": 1})})
+
+    for other in (changed, case({"train": {"input": INPUT}})):
+        with pytest.raises(InvalidInput, match=f"case {other.id} as it is now; record it again"):
+            recording.execute(other)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"case": 1}', "no JSON"])
+def test_what_is_no_recording_is_refused(tmp_path, text):
+    """A file of another kind, and a folder without recordings, are refused."""
+    with pytest.raises(InvalidInput, match="holds no recordings"):
+        list(recordings(tmp_path))
+    (tmp_path / "a.jsonl").write_text(text)
+
+    with pytest.raises(InvalidInput, match="not a recording; --record writes one"):
+        list(recordings(tmp_path))
+
+
+def test_versions_are_recorded_one_by_one_and_compared_together(tmp_path, suite):
+    """--record keeps a worker's traces and writes no report; --recorded compares them."""
+    del suite
+    cases = str(tmp_path / "cases.yaml")
+    for name in ("a", "b"):
+        command = ["versions", cases, "--worker", f"{name}={WORKER}"]
+        kept = CliRunner().invoke(cli, [*command, "--record", str(tmp_path / "kept")])
+        assert (kept.exit_code, kept.stdout) == (0, "")
+    options = ["--recorded", str(tmp_path / "kept"), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, ["versions", cases, *options, "--worker", f"c={WORKER}"])
+
+    assert done.stdout == "0 changes\n"
+    document = json.loads((tmp_path / "out/versions.json").read_text())
+    assert sorted(document["versions"]) == ["a", "b", "c"]
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["a.jsonl", "b.jsonl"]
+
+
+def test_nothing_to_record_is_wrong_usage(tmp_path):
+    """--record without a worker says what is missing."""
+    done = CliRunner().invoke(cli, ["versions", "--record", str(tmp_path)])
+
+    assert done.exit_code == 2
+    assert "--record needs a --worker" in done.stderr
 
 
 @pytest.mark.parametrize("value", ["1.8.1", "=x", "1.8.1="])

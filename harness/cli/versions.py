@@ -27,10 +27,21 @@ def _worker(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     "--worker",
     "workers",
     multiple=True,
-    required=True,
     callback=_worker,
     metavar="VERSION=COMMAND",
-    help="A worker process of one version of torch; repeatable, the oldest first.",
+    help="A worker process of one version of torch; repeatable.",
+)
+@click.option(
+    "--record",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Only keep what each worker does in DIR, for a comparison later.",
+)
+@click.option(
+    "--recorded",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Compare the versions in DIR too.",
 )
 @click.option("--sample", type=click.IntRange(1), help="At most N cases, chosen by id.")
 @click.option(
@@ -41,21 +52,42 @@ def _worker(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     show_default=True,
     help="The folder of versions.json and versions.md.",
 )
-def command(
-    cases: tuple[str, ...], workers: dict[str, str], sample: int | None, output: Path
+def command(  # noqa: PLR0917
+    cases: tuple[str, ...],
+    workers: dict[str, str],
+    record: Path | None,
+    recorded: Path | None,
+    sample: int | None,
+    output: Path,
 ) -> None:
-    """Run CASES by each version, and write what changed in which and whether accuracy gained."""
+    """Run CASES by each version, and write what changed in which and whether accuracy gained.
+
+    Versions are compared in the order of their numbers. Where they do not fit on a disk together,
+    --record them one after the other.
+
+    Exit status: 0 written; 2 wrong usage, or a worker that cannot be started.
+    """
+    from harness import history
     from harness.case.suite import Selection, load
-    from harness.history import history, markdown
     from harness.report.document import write_whole
     from harness.targets import resolve
 
+    if record is not None and not workers:
+        raise click.UsageError("--record needs a --worker to record.")
     suite = load(cases).select(Selection(sample=sample))
     targets = [(name, resolve(f"exec:{command}")) for name, command in workers.items()]
-    document = history(suite, targets).document()
+    if record is not None:
+        for name, target in targets:
+            path = record / f"{name}{history.SUFFIX}"
+            count = history.record(suite, target, path)
+            click.echo(f"wrote {path}: {count} cases", err=True)
+        return
+    if recorded is not None:
+        targets += history.recordings(recorded)
+    document = history.history(suite, targets).document()
     text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     write_whole(output / "versions.json", text + "\n")
-    write_whole(output / "versions.md", "\n".join(markdown(document)))
+    write_whole(output / "versions.md", "\n".join(history.markdown(document)))
     for name in ("versions.json", "versions.md"):
         click.echo(f"wrote {output / name}", err=True)
     click.echo(f"{len(document['changes'])} changes", file=sys.stdout)

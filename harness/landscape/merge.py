@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import get_args
@@ -13,6 +14,9 @@ from harness.landscape.features import FEATURES, Feature, Told
 from harness.landscape.model import Cell, Landscape, Row, State
 from harness.report.model import CaseResult, Divergence, Report, Result
 from harness.report.text import describe
+
+ADAPTERS = "harness.adapters."
+"""Package of the adapters; tox has an environment ``landscape-NAME`` for each."""
 
 STATES: tuple[State, ...] = get_args(State)
 Seen = tuple[State, Told, str]
@@ -59,7 +63,8 @@ def landscape(reports: Sequence[tuple[str, Report]], cases: Mapping[str, Case]) 
             versions=dict(sorted(versions_of.items())),
             declared=sorted(declared),
             cells={
-                each.name: _cell(each, seen.get(target, {}).get(each.name, [])) for each in FEATURES
+                each.name: _cell(target, each, seen.get(target, {}).get(each.name, []))
+                for each in FEATURES
             },
         )
         for target, (versions_of, declared) in sorted(about.items())
@@ -77,6 +82,8 @@ def _complete(name: str, report: Report) -> None:
     for target in report.targets:
         if target in report.absent:
             raise InvalidInput(f"{name}: {target} is absent: {report.absent[target]}")
+        if target not in report.summary:
+            raise InvalidInput(f"{name}: it has no cases of {target}")
         count = report.summary[target].cases
         if listed[target] != count:
             raise InvalidInput(
@@ -122,7 +129,7 @@ def _held(divergence: Divergence) -> bool:
     return divergence.culprit != "baseline" and divergence.aspect != "published"
 
 
-def _cell(feature: Feature, seen: Sequence[Seen]) -> Cell:
+def _cell(target: str, feature: Feature, seen: Sequence[Seen]) -> Cell:
     counts = Counter(state for state, _, _ in seen)
     if not counts:
         raise InvalidInput(f"no case of the reports speaks of '{feature.name}'; run more of them")
@@ -130,7 +137,26 @@ def _cell(feature: Feature, seen: Sequence[Seen]) -> Cell:
     if state == "agree":
         return Cell(state=state, counts=dict(counts))
     _, told, shows = min((each for each in seen if each[0] == state), key=_size)
-    return Cell(state=state, counts=dict(counts), case=told.case.id, file=told.file, shows=shows)
+    found = Cell(state=state, counts=dict(counts), case=told.case.id, file=told.file, shows=shows)
+    if state not in ("crash", "diverges"):
+        return found
+    return found.model_copy(update={"reproduce": _command(target, f"{told.file}::{told.case.id}")})
+
+
+def _command(target: str, case: str) -> str:
+    """Return the shell command that shows a case; an adapter's has the framework installed."""
+    command = ["bn-harness", "run", case, "--target", target]
+    module = target.partition(":")[0]
+    if module.startswith(ADAPTERS):
+        command = [
+            "tox",
+            "exec",
+            "-e",
+            f"landscape-{module.removeprefix(ADAPTERS)}",
+            "--",
+            *command,
+        ]
+    return shlex.join(command)
 
 
 def _size(seen: Seen) -> tuple[bool, int, int, str]:

@@ -28,6 +28,8 @@ class Cell(_Part):
     """Where that case is written."""
     shows: str | None = None
     """What is seen there: the difference, the declaration, or the reason."""
+    reproduce: str | None = None
+    """Where it diverges or crashes, the command that shows it."""
 
 
 class Row(_Part):

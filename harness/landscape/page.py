@@ -77,3 +77,9 @@ def _row(landscape: Landscape, row: Row) -> Iterator[str]:
         cell = row.cells[feature]
         shows = (cell.shows or "").replace("|", "&#124;").replace("\n", " ")
         yield f"| {feature} | {_WORDS[cell.state]} | `{cell.file}::{cell.case}` | {shows} |"
+    commands = dict.fromkeys(filter(None, (row.cells[each].reproduce for each in shown)))
+    if commands:
+        yield ""
+        yield "Each divergence, in the order of the table:"
+        yield ""
+        yield from (f"    {command}" for command in commands)

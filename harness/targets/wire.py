@@ -98,6 +98,7 @@ class WireStep(_Message):
     raised: WireRaised | None = None
     unsupported: str | None = None
     input_changed: bool = False
+    replaced: frozenset[_State] | None = None
 
     def trace(self) -> StepTrace:
         """Return it as a trace keeps it; ValueError where an array is none."""
@@ -115,6 +116,7 @@ class WireStep(_Message):
             raised=_raised(self.raised),
             unsupported=self.unsupported,
             input_changed=self.input_changed,
+            replaced=self.replaced,
         )
 
 

@@ -98,6 +98,8 @@ def test_an_adapter_has_the_interface_of_batch_norm(module):
         (({"set": {"num_batches_tracked": 3}}, TRAIN), {}, "no counter"),
         (({"train": {"input": {"shape": [4, 3], "fill": "ones", "dtype": "int64"}}},), {}, "int64"),
         (({"call": "reset_running_stats"},), {}, "no reset_running_stats"),
+        (({"save": "before"},), {}, "no state_dict"),
+        (({"cast": "float16"},), {}, "no to"),
     ],
 )
 def test_what_the_framework_has_no_word_for_is_unsupported(steps, module, said):

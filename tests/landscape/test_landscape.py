@@ -206,6 +206,31 @@ def test_the_page_has_a_row_for_each_target_and_what_it_rests_on():
     assert "| `cases/edge/some.yaml::small` | step 1: output is 1.5, exactly 1.0 |" in page
 
 
+@pytest.mark.parametrize(
+    ("target", "environment"),
+    [(TARGET, ""), ("harness.adapters.keras:BatchNorm", "tox exec -e landscape-keras -- ")],
+)
+def test_a_divergence_comes_with_the_command_that_shows_it(target, environment):
+    """The page has the command of each divergence once, of an adapter in its environment."""
+    wrong = result("diverge", divergences=[difference("output"), difference("grad_input")])
+    given = report({"small": wrong})
+    results = [
+        each.model_copy(update={"results": {target: each.results[TARGET]}}) for each in given.cases
+    ]
+    moved = given.model_copy(
+        update={
+            "targets": [target],
+            "cases": results,
+            "summary": {target: given.summary[TARGET]},
+        }
+    )
+    command = f"{environment}bn-harness run cases/edge/some.yaml::small --target {target}"
+
+    assert merged(moved).rows[0].cells["forward train"].reproduce == command
+    assert merged(moved).rows[0].cells["forward eval"].reproduce is None
+    assert to_markdown(merged(moved)).count(f"    {command}\n") == 1
+
+
 def test_the_json_is_read_back():
     """The landscape's JSON is the landscape."""
     found = merged(report())

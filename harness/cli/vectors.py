@@ -1,0 +1,61 @@
+"""``bn-harness vectors``: cases as test vectors, for implementations in any language."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from harness.cli import options
+
+EVERY = 10.0
+"""Seconds between two lines of progress."""
+
+
+@click.command(name="vectors")
+@options.cases
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="The folder to write; an earlier export in it is replaced.",
+)
+@options.selection
+@click.option(
+    "--accuracy",
+    type=click.Choice(["wide", "tree", "any-order"]),
+    help="The class of the bounds; by default that which verdicts ask for.",
+)
+def command(  # noqa: PLR0917  # as click passes them
+    cases: tuple[str, ...],
+    output: Path,
+    expression: str,
+    tags: tuple[str, ...],
+    sample: int | None,
+    shard: tuple[int, int] | None,
+    accuracy: str | None,
+) -> None:
+    """Export CASES (as in 'run') with inputs, exact results and bounds, as JSON and safetensors.
+
+    docs/vectors.md describes the files.
+
+    Exit status: 0 written; 2 wrong usage, or DIR holds something else.
+    """
+    from harness.case.suite import Selection, load
+    from harness.vectors import export
+
+    start = last = time.monotonic()
+
+    def listener(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= EVERY:
+            last = now
+            click.echo(f"{done:,} cases, {done / (now - start):,.0f} a second", err=True)
+
+    suite = load(cases).select(Selection(expression, tags, sample, shard))
+    count = export(suite, output, accuracy, listener)
+    click.echo(f"wrote {output}: {count:,} cases", err=True)

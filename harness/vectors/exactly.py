@@ -1,0 +1,106 @@
+"""A case with exact running statistics: what every step starts from, and what is exact in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.case.model import Case, ModuleConfig
+from harness.compare.follow import Asked, follow, question
+from harness.dtypes import FLOATING, name_of
+from harness.oracle import Results, Step, exact
+from harness.reference import BatchNorm2d
+from harness.targets import array_class, blinded
+from harness.targets.driver import execute
+from harness.trace import Array, Trace, same_bits
+
+RUNNING = ("running_mean", "running_var")
+
+
+@dataclass(frozen=True)
+class Exactly:
+    """A case as it goes with exact running statistics.
+
+    Attributes
+    ----------
+    trace : Trace
+        What a module does whose running statistics are the exact ones, rounded to their type
+        after every step. Counter, presence, types and errors are those of
+        `harness.reference.BatchNorm2d`.
+    asked : tuple of Asked
+        For each step of the trace, the scalars that hold in it.
+    results : tuple of Results or None
+        For each step of the trace, what is exact in it; None where nothing is computed.
+    """
+
+    trace: Trace
+    asked: tuple[Asked, ...]
+    results: tuple[Results | None, ...]
+
+
+class _Subject(array_class.ArraySubject):
+    """The reference, its running statistics made exact."""
+
+    def __init__(self, case: Case, config: ModuleConfig) -> None:
+        super().__init__(array_class.construct(BatchNorm2d, config).module)
+        self.asked = (each for each in follow(case) if each.step.forward is not None)
+        self.results: list[Results | None] = []
+
+    def forward(self, given: Array, differentiate: bool) -> Array:
+        """Run the reference, and put the exact running statistics in place of its own."""
+        before = self.state()
+        try:
+            return super().forward(given, differentiate)
+        finally:
+            self.results.append(_results(next(self.asked), before))
+            self._correct(before, self.results[-1])
+
+    def _correct(self, before: Mapping[str, Array | None], results: Results | None) -> None:
+        if results is None:
+            return
+        after = self.state()
+        for name in RUNNING:
+            old, new = before[name], after[name]
+            if old is None or new is None or same_bits(old, new) or name not in results.quantities:
+                continue
+            with np.errstate(all="ignore"):
+                self.fill(name, results.expected(name).values.astype(new.dtype))
+
+
+def exactly(case: Case) -> Exactly:
+    """Walk a case with exact running statistics.
+
+    Parameters
+    ----------
+    case : Case
+    """
+    case = blinded(case)
+    subjects: list[_Subject] = []
+
+    def construct(config: ModuleConfig) -> _Subject:
+        subjects.append(_Subject(case, config))
+        return subjects[-1]
+
+    trace = execute(case, construct)
+    computed = iter(subjects[0].results if subjects else ())
+    asked = tuple(follow(case)) if trace.steps else ()
+    results = tuple(next(computed) if each.step.forward is not None else None for each in asked)
+    return Exactly(trace, asked, results)
+
+
+def _results(asked: Asked, before: Mapping[str, Array | None]) -> Results | None:
+    for gradients in (True, False):
+        # A gradient of another shape than the output's is refused; the output is none the worse.
+        with suppress(ValueError):
+            step = question(asked, before, gradients=gradients)
+            return exact(step) if step is not None and _real(step) else None
+    return None
+
+
+def _real(step: Step) -> bool:
+    held = (step.weight, step.bias, step.running_mean, step.running_var)
+    arrays = [step.input, *(each for each in held if each is not None)]
+    return all(name_of(array.dtype) in FLOATING for array in arrays)

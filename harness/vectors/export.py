@@ -1,0 +1,85 @@
+"""The export: an index in JSON, a line a case, and the arrays of each case file in safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+
+from harness import __version__
+from harness.case.suite import Suite
+from harness.errors import InvalidInput
+from harness.vectors.folder import INDEX, whole
+from harness.vectors.store import Store
+from harness.vectors.vector import vector
+from harness.versions import holds
+
+SCHEMA = "bn-harness/vectors/1"
+
+
+def export(
+    suite: Suite,
+    folder: Path,
+    accuracy: str | None = None,
+    listener: Callable[[int], None] | None = None,
+) -> int:
+    """Write the cases of a suite as test vectors.
+
+    Parameters
+    ----------
+    suite : Suite
+    folder : Path
+        Written whole or not at all; an earlier export is replaced.
+    accuracy : str, optional
+        Class of the bounds; by default that which verdicts ask for.
+    listener : callable, optional
+        Told the number of cases so far.
+
+    Returns
+    -------
+    int
+        The number of cases.
+
+    Raises
+    ------
+    InvalidInput
+        No case is selected; the folder holds something else, or cannot be written.
+    """
+    torch = version("torch").partition("+")[0]
+    head = {
+        "schema": SCHEMA,
+        "harness": __version__,
+        "torch": torch,
+        "accuracy": accuracy or "standard",
+    }
+    selected = (each for each in suite.cases() if holds(torch, each[1].since, each[1].before))
+    files = groupby(selected, key=lambda each: each[0].file)
+    count, stems = 0, Counter[str]()
+    with whole(folder, SCHEMA) as made, (made / INDEX).open("w", encoding="utf-8") as index:
+        index.write(_line(head).removesuffix("}") + ',"cases":[')
+        for file, cases in files:
+            stem = Path(file).stem
+            stems[stem] += 1
+            name = stem if stems[stem] == 1 else f"{stem}-{stems[stem]}"
+            with Store(made / f"{name}.safetensors") as store:
+                for _, case in cases:
+                    found = {
+                        "file": file,
+                        "arrays": store.path.name,
+                        **vector(case, store, accuracy),
+                    }
+                    index.write(f"{',' if count else ''}\n{_line(found)}")
+                    count += 1
+                    if listener is not None:
+                        listener(count)
+        index.write("\n]}\n")
+        if not count:
+            raise InvalidInput("no case is selected; there is nothing to export")
+    return count
+
+
+def _line(found: Mapping[str, object]) -> str:
+    return json.dumps(found, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,0 +1,143 @@
+"""A case as a test vector: arguments, and for each step what it starts from and must come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.case.model import Case, Eval, Train
+from harness.compare.follow import Asked
+from harness.oracle import Declared, Results, Step, standard_accuracy
+from harness.targets.base import LOW_PRECISION
+from harness.targets.wire import scalar
+from harness.trace import Array, Raised, StepTrace, same_bits
+from harness.vectors.exactly import RUNNING, exactly
+from harness.vectors.expectation import expectation
+from harness.vectors.store import Store
+
+
+def vector(case: Case, store: Store, accuracy: str | None = None) -> dict[str, Any]:
+    """Return a case as a test vector, its arrays by their names in the store.
+
+    Parameters
+    ----------
+    case : Case
+    store : Store
+    accuracy : str, optional
+        Class of the bounds; by default that which verdicts ask for.
+    """
+    walked = exactly(case)
+    trace = walked.trace
+    found: dict[str, Any] = {
+        "id": case.id,
+        "why": case.why,
+        "tags": list(case.tags),
+        "module": {name: scalar(value) for name, value in case.module.model_dump().items()},
+    }
+    if trace.raised is not None:
+        return {**found, "raises": _raises(trace.raised)}
+    before = trace.initial
+    steps = []
+    for asked, done, results in zip(walked.asked, trace.steps, walked.results, strict=True):
+        steps.append(
+            {
+                **_asked(asked, results, store),
+                **_done(done, store),
+                **_expect(before, done, results, store, accuracy),
+            }
+        )
+        before = done.state
+    return {**found, "initial": _arrays(trace.initial, store), "steps": steps}
+
+
+def _asked(asked: Asked, results: Results | None, store: Store) -> dict[str, Any]:
+    """Return what happens, and the scalars that hold in it."""
+    found: dict[str, Any] = {
+        "step": asked.index + 1,
+        "repetition": asked.repetition + 1,
+        "kind": asked.step.kind,
+    }
+    forward = asked.step.forward
+    if forward is None or not isinstance(asked.step, Train | Eval):
+        return {
+            **found,
+            "spelled": _plain(asked.step.model_dump(exclude_unset=True, by_alias=True)),
+        }
+    given = forward.input.array((), asked.dtype)
+    gradient = None if results is None else results.step.grad_output
+    if gradient is None and forward.grad_output is not None:
+        gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
+    return {
+        **found,
+        "eps": scalar(float(asked.eps)),
+        "momentum": None if asked.momentum is None else scalar(float(asked.momentum)),
+        "track_running_stats": asked.track,
+        "input": store.add(given),
+        **({} if gradient is None else {"grad_output": store.add(gradient)}),
+    }
+
+
+def _done(done: StepTrace, store: Store) -> dict[str, Any]:
+    """Return the error and the state that the step leaves."""
+    found: dict[str, Any] = {"after": _arrays(done.state, store)}
+    if done.raised is not None:
+        found["raises"] = _raises(done.raised)
+    return found
+
+
+def _expect(
+    before: Mapping[str, Array | None],
+    done: StepTrace,
+    results: Results | None,
+    store: Store,
+    accuracy: str | None,
+) -> dict[str, Any]:
+    """Return the exact results, and which formula they are of."""
+    if results is None:
+        return {}
+    step = results.step
+    accuracy = accuracy or standard_accuracy(step.input.dtype.name)
+    expect = {
+        quantity: expectation(results.expected(quantity, accuracy, _declared(step)), store)
+        for quantity in results.quantities
+        if _owed(quantity, before, done)
+    }
+    if not expect:
+        return {}
+    return {
+        "batch_statistics": step.batch_statistics,
+        "factor": None if step.factor is None else scalar(float(step.factor)),
+        "expect": expect,
+    }
+
+
+def _owed(quantity: str, before: Mapping[str, Array | None], done: StepTrace) -> bool:
+    """Whether a step computes a quantity in spite of the error that it raises."""
+    if done.raised is None:
+        return True
+    if quantity in RUNNING:
+        old, new = before[quantity], done.state[quantity]
+        return old is not None and new is not None and not same_bits(old, new)
+    return quantity == "output" and done.raised.phase == "backward"
+
+
+def _declared(step: Step) -> Declared | None:
+    """Return what torch declares for the step's types, so that torch conforms to the vectors."""
+    found = (each.declared for each in LOW_PRECISION if each.speaks_of(step))
+    return next(found, None)
+
+
+def _arrays(state: Mapping[str, Array | None], store: Store) -> dict[str, str | None]:
+    return {name: None if array is None else store.add(array) for name, array in state.items()}
+
+
+def _raises(raised: Raised) -> dict[str, str]:
+    return {"phase": raised.phase, "type": raised.type, "message": raised.message}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # whatever a case file can hold
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return scalar(value)
