@@ -33,7 +33,7 @@ def main() -> int:
     """Run, and return 1 if a reader failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="inputs")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="others give other inputs")
     parser.add_argument("--save", type=Path, help="a folder for inputs that fail")
     options = parser.parse_args()
     outcomes: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml.error import MarkedYAMLError
 
 from harness.case.compose import Composer, Node, Place, Refused
+from harness.case.line import line
 from harness.errors import InvalidCases, InvalidInput
 
 Path = tuple[str | int, ...]
@@ -48,8 +49,8 @@ class Document:
     mistakes: list[tuple[Place, str]] = field(default_factory=list)
 
     def located(self, place: Place, message: str) -> str:
-        """Return the message with its place, as ``file:line:column: message``."""
-        return f"{self.file}:{place[0]}:{place[1]}: {message}"
+        """Return the message with its place, as ``file:line:column: message``, in one line."""
+        return f"{self.file}:{place[0]}:{place[1]}: {line(message)}"
 
     def checked(self) -> Document:
         """Return the document if it has no mistakes, else raise InvalidCases with all of them."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
-from typing import NoReturn
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
 import click
 
@@ -23,6 +28,7 @@ VERBS = {
     "adequacy": "Test the suite on implementations that are wrong on purpose.",
     "versions": "Say what changed between versions of torch.",
     "landscape": "Put the reports of several frameworks beside each other.",
+    "vectors": "Export cases with exact results as test vectors for any language.",
     "targets": "List the targets.",
     "schema": "Print the JSON Schema of case files or reports.",
 }
@@ -44,6 +50,13 @@ class _Verbs(click.Group):
         with formatter.section("Verbs"):
             formatter.write_dl(list(VERBS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # what a verb returns
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # Left to click, it would exit with 1, which says that a target diverges.
+            raise _unwritten(error) from None
+
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bn-harness")
@@ -54,8 +67,11 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 conforms, 1 diverges, 2 wrong usage, 130 interrupted."""
     try:
-        # Not standalone, click returns the code that a verb exits with, None where it ends.
-        sys.exit(cli.main(args=arguments, prog_name="bn-harness", standalone_mode=False) or 0)
+        with _ended_as_interrupted():
+            # Not standalone, click returns what a verb exits with, None where it ends.
+            code = cli.main(args=arguments, prog_name="bn-harness", standalone_mode=False)
+            sys.stdout.flush()
+        sys.exit(code or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
@@ -65,3 +81,34 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(130)
+    except OSError as error:
+        # Verbs speak of their files themselves: this is a disk that is full.
+        click.echo(str(_unwritten(error)), err=True)
+        sys.exit(2)
+
+
+@contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Have what asks the process to end do as Ctrl-C does: results are kept, workers stop."""
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # What a shell has told a process to ignore stays ignored; only the main thread may ask.
+        if (
+            signal.getsignal(number) is signal.SIG_DFL
+            and threading.current_thread() is threading.main_thread()
+        ):
+            before[number] = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _unwritten(error: OSError) -> InvalidInput:
+    """Return what to say, and drop what standard output holds: it would fail again at the end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return InvalidInput(f"the output cannot be written: {error.strerror or error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -40,6 +41,8 @@ def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> No
     from harness.report.diff import diff
     from harness.report.document import read
 
+    if math.isnan(factor):
+        raise click.BadParameter("nan is not in the range x>1.", param_hint="'--factor'")
     found = diff(read(old), read(new), factor)
     if as_json or form == "json":
         text = found.to_json() + "\n"

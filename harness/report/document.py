@@ -32,7 +32,12 @@ def from_json(text: str, name: str) -> Report:
         It is not a report of this version.
     """
     try:
-        plain = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        plain = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            object_pairs_hook=_once,
+        )
         _refuse_surrogates(text, plain)
         report = Report.model_validate(plain)
     except ValidationError as error:
@@ -42,10 +47,6 @@ def from_json(text: str, name: str) -> Report:
         raise InvalidInput(f"{name}: not a conformance report: {said}") from None
     except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{name}: not strict JSON: {line(str(error))}") from None
-    for target in (report.baseline, *report.targets):
-        if target not in report.summary and target not in report.absent:
-            said = line(f"summary: {target} is missing")
-            raise InvalidInput(f"{name}: not a conformance report: {said}")
     return report
 
 
@@ -54,6 +55,14 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{digits} is beyond the range of float64")
     return number
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+        raise ValueError(f"the key '{repeated}' is there twice")
+    return found
 
 
 def _refuse_surrogates(text: str, plain: object) -> None:

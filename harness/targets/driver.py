@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-import warnings
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -29,6 +29,7 @@ from harness.case.model import (
     Train,
 )
 from harness.dtypes import name_of
+from harness.targets.guard import guarded
 from harness.targets.support import Unsupported, numeric
 from harness.trace import STATE, Array, Raised, StepTrace, Trace, same_bits
 
@@ -79,9 +80,7 @@ def execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
     construct : callable
         Makes the module from its constructor arguments.
     """
-    with warnings.catch_warnings():
-        # What a module warns of is between it and its users.
-        warnings.simplefilter("ignore")
+    with guarded():
         return _execute(case, construct)
 
 
@@ -91,22 +90,34 @@ def _execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
         walk = _Walk(case, subject)
         walk.start()
         initial = subject.state()
-    except KeyboardInterrupt:
-        raise
     except Unsupported as reason:
         return Trace(unsupported=str(reason))
     except BaseException as error:  # whatever a module raises is a result, SystemExit too
+        _let_interrupt(error)
         return Trace(raised=_raised("construct", error))
     return Trace(initial=initial, steps=tuple(walk.step(*each) for each in case.executions()))
 
+
+def _let_interrupt(error: BaseException) -> None:
+    """Raise a KeyboardInterrupt that may be the user's: a worker process ignores Ctrl-C."""
+    if (
+        isinstance(error, KeyboardInterrupt)
+        and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    ):
+        raise error
+
+
+MESSAGE = 4096
+"""Most characters of an error's message that are kept."""
 
 _ADDRESS = re.compile("0x[0-9a-f]{6,}")
 
 
 def _raised(phase: str, error: BaseException) -> Raised:
     try:
-        message = str(error)
-    except Exception:  # its own __str__ fails
+        message = str(error)[:MESSAGE]
+    except BaseException as failure:  # its own __str__ fails
+        _let_interrupt(failure)
         message = ""
     # Addresses differ from run to run, and lone surrogates are no UTF-8.
     message = _ADDRESS.sub("0x...", message).encode("utf-8", "replace").decode()
@@ -132,11 +143,10 @@ class _Walk:
         record: dict[str, Any] = {}
         try:
             self._do(step, record)
-        except KeyboardInterrupt:
-            raise
         except Unsupported as reason:
             record["unsupported"] = str(reason)
         except BaseException as error:
+            _let_interrupt(error)
             record["raised"] = _raised(record.pop("phase", step.kind), error)
         record.pop("phase", None)
         return StepTrace(index, repetition, state=self._state(record), **record)
@@ -144,7 +154,8 @@ class _Walk:
     def _state(self, record: dict[str, Any]) -> Mapping[str, Array | None]:
         try:
             return self.subject.state()
-        except Exception as error:
+        except BaseException as error:
+            _let_interrupt(error)
             record.setdefault("raised", _raised("state", error))
             return dict.fromkeys(STATE)
 

@@ -1,0 +1,98 @@
+"""Global state that a target changes is the caller's again after the case."""
+
+from __future__ import annotations
+
+import multiprocessing
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+
+import acts
+import numpy as np
+import pytest
+import torch
+from table import GLOBAL
+
+from harness.targets.guard import guarded, settings
+
+
+def others():
+    """Return the state that has another form than a setting's."""
+    return {
+        "NumPy's errors": np.geterr(),
+        "warnings": list(warnings.filters),
+        "NumPy's generator": np.random.get_state()[1].tobytes(),
+        "torch's generator": torch.default_generator.get_state().numpy().tobytes(),
+        "subnormals": repr(float("5e-324") * 1.0),  # flushed, it equals 0
+    }
+
+
+def state():
+    """Return all of the state."""
+    return {**{each.name: each.read() for each in settings()}, **others()}
+
+
+def differing(before):
+    """Return the names of what is not as it was."""
+    return {name for name, value in state().items() if value != before[name]}
+
+
+def changes(name):
+    """Return what an act changes in a process, and what is still changed after the guard."""
+    before = state()
+    with guarded():
+        inside = state()
+        getattr(acts, name)()
+        changed = differing(inside)
+    return changed, differing(before)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Return for each row of the table what is changed in it and what is after it."""
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, context) as process:
+        return {each.done: process.submit(changes, each.name).result() for each in GLOBAL}
+
+
+def test_each_change_is_put_back(found):
+    """What a target did to global state is undone, in one process, for all rows in turn."""
+    assert {name: sorted(left) for name, (_, left) in found.items()} == {
+        each.done: [] for each in GLOBAL
+    }
+
+
+def test_each_row_changes_something_and_each_setting_is_changed(found):
+    """No row of the table is idle, and no setting of the guard is without a row."""
+    assert [name for name, (changed, _) in found.items() if not changed] == []
+    changed = set().union(*(changed for changed, _ in found.values()))
+
+    assert {each.name for each in settings()} | set(others()) == changed
+
+
+def test_a_case_runs_in_a_known_state_whatever_the_callers():
+    """The caller's default type, autograd mode and errors hold for the caller alone."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad(), np.errstate(all="raise"), guarded():
+            inside = torch.get_default_dtype(), torch.is_grad_enabled(), np.geterr()["divide"]
+        after = torch.get_default_dtype()
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+    assert (inside, after) == ((torch.float32, True, "warn"), torch.float64)
+
+
+def test_each_case_draws_the_same_numbers_and_the_caller_goes_on_with_its_own():
+    """The global generators begin anew in each case, and the caller's are where they were."""
+    drawn = []
+    np.random.seed(7)
+    expected = np.random.rand(2).tolist()
+    np.random.seed(7)
+    own = [np.random.rand()]
+    for _ in range(2):
+        with guarded():
+            drawn.append((np.random.rand(), torch.rand(()).item()))
+    own.append(np.random.rand())
+
+    assert drawn[0] == drawn[1]
+    assert own == expected
