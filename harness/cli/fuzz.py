@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--target", "targets", multiple=True, required=True, help="What to test; repeatable.")
 @click.option("--against", default="torch", show_default=True, help="The baseline.")
 @click.option(
-    "--time", "seconds", type=click.FloatRange(0), default=60.0, help="Seconds to search; 60."
+    "--time", "seconds", type=options.Number(0), default=60.0, help="Seconds to search; 60."
 )
 @click.option(
     "--save",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,6 +51,22 @@ def selection(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+class Number(click.FloatRange):
+    """A number in a range; nan, which compares with nothing, is in none."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401  # whatever was given
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("nan is not a number.", param, ctx)
+        return number
 
 
 class ReportPath(click.Path):

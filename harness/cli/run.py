@@ -25,7 +25,7 @@ ACCURACIES = ("wide", "tree", "any-order")
 )
 @options.selection
 @click.option("--accuracy", type=click.Choice(ACCURACIES), help="The class to hold them to.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, help="Seconds a case.")
+@click.option("--timeout", type=options.Number(min=0.1), default=60.0, help="Seconds a case.")
 @click.option("--memory", type=options.memory, metavar="SIZE", help="For targets, in each worker.")
 @click.option("--resume", is_flag=True, help="Go on from the journal of a run that was stopped.")
 @click.option("--dask", "address", metavar="ADDRESS", help="Run on a Dask cluster, not with -j.")

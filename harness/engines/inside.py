@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import threading
@@ -55,9 +56,18 @@ def start(plan: Plan, folder: str) -> None:
     folder : str
         Where modules of targets are found.
     """
+    threading.Thread(target=_follow, daemon=True).start()
     os.dup2(2, 1)  # standard output is for results
     sys.stdout = sys.stderr  # its own buffer would be lost when the process is stopped
     _load("", plan, folder)
+
+
+def _follow() -> None:
+    """End with the run: what is killed cannot stop a worker that hangs."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def call(function: Callable[..., T], *args: object) -> T:
