@@ -99,9 +99,9 @@ ENDED = (
 """What ends the process of a target."""
 
 HELD = (
-    Fault("spin without heed", "timeout", "there is no result after 4 s"),
+    Fault("spin without heed", "timeout", "there is no result after 8 s"),
     # That a process has ended is noticed at once only where it does not say that all is well.
-    Fault("exit with success", "timeout", "there is no result after 4 s"),
+    Fault("exit with success", "timeout", "there is no result after 8 s"),
 )
 """What holds it up."""
 
@@ -120,8 +120,8 @@ COMMANDS = (
 WORKERS = (
     Fault("flood standard error", "agree"),
     Fault("stay deaf to the end", "agree"),
-    Fault("stop in a line without heed", "timeout", "there is no answer after 2 s"),
-    Fault("leave a child that holds the output", "timeout", "there is no answer after 2 s"),
+    Fault("stop in a line without heed", "timeout", "there is no answer after 4 s"),
+    Fault("leave a child that holds the output", "timeout", "there is no answer after 4 s"),
     Fault("answer before it is asked", "crash", ""),
 )
 """What a worker process of its own (exec:) does; the others are in test_process_faults.py."""

@@ -178,7 +178,7 @@ def test_a_fault_of_a_worker_is_one_verdict(folder, fault):
     """The case in which a worker of its own fails says how; its neighbours are judged."""
     target = f"exec:{shlex.join([sys.executable, str(HERE / 'worker.py'), fault.done])}"
     plan = Plan((target,), full=True)
-    report = run(load([folder / "cases.yaml"]), plan, jobs=0, timeout=2).report
+    report = run(load([folder / "cases.yaml"]), plan, jobs=0, timeout=4).report
     first, hit, last = (case.results[target] for case in report.cases)
 
     assert (hit.verdict, fault.reason in (hit.reason or "")) == (fault.outcome, True), hit.reason

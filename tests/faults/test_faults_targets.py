@@ -64,7 +64,7 @@ def said(result):
     [
         ("Survived", (*GLOBAL, *LEFT, *RAISED), 60),
         ("Ended", ENDED, 60),
-        ("Held", HELD, 4),
+        ("Held", HELD, 8),
     ],
 )
 def test_a_fault_is_the_verdict_of_its_case_alone(tmp_path, monkeypatch, cls, faults, timeout):

@@ -37,9 +37,10 @@ def say(message):
 
 def main(fault):
     """Speak the protocol."""
-    say({"hello": {"protocol": 1, "dtypes": ["float32"]}})
     for line in sys.stdin:
         message = json.loads(line)
+        if "hello" in message:
+            say({"hello": {"protocol": 1, "dtypes": ["float32"]}})
         if "case" not in message:
             continue
         if message["case"]["module"]["num_features"] == 2:
