@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Annotated, Any
 
 from pydantic import (
@@ -41,7 +42,10 @@ def worded(rule: str) -> WrapValidator:
 
 def _compiles(pattern: str) -> str:
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings():
+            # What later versions of Python may read otherwise is not said to who reads a report.
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
         message = f"{shown(pattern)} is not a regular expression: {error}"
         raise PydanticCustomError("pattern", literal(message)) from None
