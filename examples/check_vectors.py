@@ -13,7 +13,7 @@ import numpy as np
 
 TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "U8": "u1", "I64": "<i8", "BF16": "<u2"}
 TYPES |= {"BOOL": "?", "I32": "<i4", "C64": "<c8"}
-OR_NAN, NO_NUMBER, OR_INFINITY = 1, 2, 3  # what `special` says of an element
+OR_NAN, NO_NUMBER, OR_INFINITY, EITHER_INFINITY = 1, 2, 3, 4  # what `special` says of an element
 
 
 def bfloat16(words):
@@ -47,6 +47,7 @@ def within(actual, exact, bound, low=0.0, special=0):
             | ((special == OR_NAN) & np.isnan(actual))
             | ((special == NO_NUMBER) & ~np.isfinite(actual))
             | ((special == OR_INFINITY) & (actual == np.copysign(np.inf, exact)))
+            | ((special == EITHER_INFINITY) & np.isinf(actual))
         )
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.case.suite import load
@@ -47,7 +47,7 @@ CASES = """
 """
 
 
-def example():
+def loaded():
     """Return examples/check_vectors.py as a module."""
     place = importlib.util.spec_from_file_location("checker", ROOT / "examples/check_vectors.py")
     module = importlib.util.module_from_spec(place)
@@ -58,7 +58,7 @@ def example():
 @pytest.fixture
 def checker():
     """Return the example, with bfloat16 as a type of its own."""
-    module = example()
+    module = loaded()
     module.bfloat16 = lambda words: words.view(ml_dtypes.bfloat16)
     return module
 
@@ -171,10 +171,11 @@ SPECIAL = st.sampled_from([0.0, 1.0, -3.0, 1e30, 3e38, -3e38, np.nan, np.inf, -n
 DTYPES = st.sampled_from(["float16", "float32", "float64"])
 
 
+@example(given_values=[1e30] * 4, grads=[0.0] * 4, dtype="float32")
 @given(st.lists(SPECIAL, min_size=4, max_size=4), st.lists(SPECIAL, min_size=4, max_size=4), DTYPES)
 def test_the_checker_judges_as_the_harness_does(tmp_path_factory, given_values, grads, dtype):
     """For all numbers, special ones too, the lines of the example say what the harness says."""
-    checker = example()
+    checker = loaded()
     with np.errstate(all="ignore"):
         x, g = (np.reshape(each, (2, 1, 2, 1)).astype(dtype) for each in (given_values, grads))
     ones = np.ones(1, dtype)

@@ -10,8 +10,8 @@ from harness.oracle.doubledouble import DoubleDouble
 from harness.trace import Array
 from harness.vectors.store import Store
 
-OR_NAN, NO_NUMBER, OR_INFINITY = 1, 2, 3
-"""What conforms beside the exact value: nan too; any nan or infinity; infinity of its sign."""
+OR_NAN, NO_NUMBER, OR_INFINITY, EITHER_INFINITY = 1, 2, 3, 4
+"""What conforms beside the exact value: nan too; any nan or infinity; of its sign; either."""
 
 _RULES = {"same": 0, "or-nan": OR_NAN, "non-finite": NO_NUMBER}
 
@@ -31,8 +31,10 @@ def expectation(expected: Expected, store: Store) -> dict[str, str]:
     exact, bound = expected.values, np.array(expected.bound)
     number = np.isfinite(exact)
     special = np.zeros(exact.shape, np.uint8)
+    largest = precision(expected.dtype).max
     with np.errstate(all="ignore"):
-        special[number & (precision(expected.dtype).max - np.abs(exact) <= bound)] = OR_INFINITY
+        special[number & (largest - np.abs(exact) <= bound)] = OR_INFINITY
+        special[number & (largest + np.abs(exact) <= bound)] = EITHER_INFINITY
     if expected.special is not None:
         special[expected.special & ~number] = _RULES[expected.rule]
     bound[~number] = 0.0
