@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from harness.case.model import Case
 from harness.compare.exactly import CLASSES, Exact, Standard
-from harness.compare.follow import Asked, follow, question
+from harness.compare.follow import Asked, follow, question, real
 from harness.compare.together import Extreme, extreme
-from harness.dtypes import FLOATING, name_of
+from harness.dtypes import name_of
 from harness.oracle import (
     Declared,
     Expected,
@@ -210,13 +210,7 @@ def _exact(
     except ValueError:  # an implementation that computes where no result is defined
         return None
     # Without elements, torch takes types that it computes nothing in.
-    return None if step is None or not _real(step) else Exact(step)
-
-
-def _real(step: Step) -> bool:
-    held = (step.weight, step.bias, step.running_mean, step.running_var)
-    arrays = [step.input, *(each for each in held if each is not None)]
-    return all(name_of(array.dtype) in FLOATING for array in arrays)
+    return None if step is None or not real(step) else Exact(step)
 
 
 def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:

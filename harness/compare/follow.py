@@ -16,7 +16,7 @@ import numpy as np
 from harness import dtypes
 from harness.case.model import Case, Cast, Eval, Set, Train
 from harness.case.model import Step as CaseStep
-from harness.dtypes import name_of
+from harness.dtypes import FLOATING, name_of
 from harness.oracle import Step
 from harness.semantics import TORCH, Semantics
 from harness.trace import Array
@@ -122,6 +122,13 @@ def question(
         grad_output=gradient,
         unbiased=semantics.running_var is None,
     )
+
+
+def real(step: Step) -> bool:
+    """Whether all arrays of a step are of types in which something is computed."""
+    held = (step.weight, step.bias, step.running_mean, step.running_var)
+    arrays = [step.input, *(each for each in held if each is not None)]
+    return all(name_of(array.dtype) in FLOATING for array in arrays)
 
 
 def _factor(asked: Asked, before: Mapping[str, Array | None], semantics: Semantics) -> float:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.case.model import Case, ModuleConfig
-from harness.compare.follow import Asked, follow, question
-from harness.dtypes import FLOATING, name_of
-from harness.oracle import Results, Step, exact
+from harness.compare.follow import Asked, follow, question, real
+from harness.oracle import Results, exact
 from harness.reference import BatchNorm2d
 from harness.targets import array_class, blinded
 from harness.targets.driver import execute
@@ -96,11 +95,5 @@ def _results(asked: Asked, before: Mapping[str, Array | None]) -> Results | None
         # A gradient of another shape than the output's is refused; the output is none the worse.
         with suppress(ValueError):
             step = question(asked, before, gradients=gradients)
-            return exact(step) if step is not None and _real(step) else None
+            return exact(step) if step is not None and real(step) else None
     return None
-
-
-def _real(step: Step) -> bool:
-    held = (step.weight, step.bias, step.running_mean, step.running_var)
-    arrays = [step.input, *(each for each in held if each is not None)]
-    return all(name_of(array.dtype) in FLOATING for array in arrays)
