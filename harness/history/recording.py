@@ -14,10 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.case.model import Case
 from harness.case.suite import Suite
 from harness.errors import InvalidInput
-from harness.oracle import Declared
 from harness.report.document import write_whole
 from harness.targets import Target, blinded, wire
-from harness.targets.base import Crashed, Declaration, TargetInfo, TimedOut
+from harness.targets.base import Crashed, TimedOut
 from harness.trace import Array, Raised, StepTrace, Trace
 
 SUFFIX = ".jsonl"
@@ -62,14 +61,7 @@ class Recording:
             raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from None
         except (ValueError, TypeError, KeyError):
             raise InvalidInput(f"{path}: not a recording; --record writes one") from None
-        self.info = TargetInfo(
-            path.name.removesuffix(SUFFIX),
-            versions=hello.versions,
-            declarations=tuple(
-                Declaration(each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
-                for each in hello.declares
-            ),
-        )
+        self.info = hello.info(path.name.removesuffix(SUFFIX))
 
     def execute(self, case: Case) -> Trace:
         """Return what the version did with a case.

@@ -16,9 +16,8 @@ from pydantic import ValidationError
 
 from harness.case.model import Case
 from harness.errors import InvalidInput
-from harness.oracle import Declared
 from harness.targets import wire
-from harness.targets.base import Crashed, Declaration, TargetInfo, TimedOut
+from harness.targets.base import Crashed, TimedOut
 from harness.trace import Trace
 
 PATIENCE = 1.0
@@ -192,9 +191,7 @@ class ProcessTarget:
                 f"--target {spec}: the worker cannot be started: {error}; "
                 "docs/protocol.md says what it must answer"
             ) from None
-        self.info = TargetInfo(
-            spec, versions=self.hello.versions, declarations=_declarations(self.hello)
-        )
+        self.info = self.hello.info(spec)
 
     def execute(self, case: Case) -> Trace:
         """Have a case executed.
@@ -261,13 +258,6 @@ class ProcessTarget:
             self._finalizer.detach()
             self._conversation.kill()
             self._conversation = None
-
-
-def _declarations(hello: wire.Hello) -> tuple[Declaration, ...]:
-    return tuple(
-        Declaration(each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
-        for each in hello.declares
-    )
 
 
 def _without_gradients(case: Case, trace: Trace) -> Trace:

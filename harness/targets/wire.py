@@ -30,6 +30,8 @@ from harness.case.model import (
 )
 from harness.case.needs import dtypes
 from harness.dtypes import dtype
+from harness.oracle import Declared
+from harness.targets.base import Declaration, TargetInfo
 from harness.targets.driver import state_arrays
 from harness.trace import Array, Raised, StepTrace, Trace
 
@@ -163,6 +165,14 @@ class Hello(_Message):
     backward: bool = True
     state_dict: bool = True
     declares: tuple[WireDeclaration, ...] = ()
+
+    def info(self, name: str) -> TargetInfo:
+        """Return what the report says of the worker, under a name."""
+        declarations = tuple(
+            Declaration(each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
+            for each in self.declares
+        )
+        return TargetInfo(name, versions=self.versions, declarations=declarations)
 
     def lacks(self, case: Case) -> str | None:
         """Return what of the case the worker says that it cannot do, None if there is nothing."""
