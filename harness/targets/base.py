@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -75,7 +75,12 @@ class TargetInfo:
 
     def declares(self, step: Step) -> Declared | None:
         """Return what it declares of its accuracy in a step."""
-        return next((each.declared for each in self.declarations if each.speaks_of(step)), None)
+        return declared(self.declarations, step)
+
+
+def declared(declarations: Iterable[Declaration], step: Step) -> Declared | None:
+    """Return what the first declaration that speaks of a step declares, None if none does."""
+    return next((each.declared for each in declarations if each.speaks_of(step)), None)
 
 
 LOW_PRECISION = tuple(

@@ -7,8 +7,8 @@ from typing import Any
 
 from harness.case.model import Case, Eval, Train
 from harness.compare.follow import Asked
-from harness.oracle import Declared, Results, Step, standard_accuracy
-from harness.targets.base import LOW_PRECISION
+from harness.oracle import Results, standard_accuracy
+from harness.targets.base import LOW_PRECISION, declared
 from harness.targets.wire import scalar
 from harness.trace import Array, Raised, StepTrace, same_bits
 from harness.vectors.exactly import RUNNING, exactly
@@ -97,8 +97,9 @@ def _expect(
         return {}
     step = results.step
     accuracy = accuracy or standard_accuracy(step.input.dtype.name)
+    said = declared(LOW_PRECISION, step)  # so that torch conforms to the vectors
     expect = {
-        quantity: expectation(results.expected(quantity, accuracy, _declared(step)), store)
+        quantity: expectation(results.expected(quantity, accuracy, said), store)
         for quantity in results.quantities
         if _owed(quantity, before, done)
     }
@@ -119,12 +120,6 @@ def _owed(quantity: str, before: Mapping[str, Array | None], done: StepTrace) ->
         old, new = before[quantity], done.state[quantity]
         return old is not None and new is not None and not same_bits(old, new)
     return quantity == "output" and done.raised.phase == "backward"
-
-
-def _declared(step: Step) -> Declared | None:
-    """Return what torch declares for the step's types, so that torch conforms to the vectors."""
-    found = (each.declared for each in LOW_PRECISION if each.speaks_of(step))
-    return next(found, None)
 
 
 def _arrays(state: Mapping[str, Array | None], store: Store) -> dict[str, str | None]:
