@@ -127,7 +127,7 @@ def run(
                 found.merge(part.batch)
                 done = joined([*done, *part.spans])
         try:
-            for part in Flow(engine, plan.full).run(without(tasks, done)):
+            for part in Flow(engine, plan.full, entries).run(without(tasks, done)):
                 found.merge(part.batch)
                 if journal is not None:
                     journal.add(part)

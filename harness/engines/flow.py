@@ -10,9 +10,9 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from harness import known
 from harness.batch import About, Batch, without_trace
 from harness.engines import inside
+from harness.known import KnownDivergences
 from harness.part import Part, spans_of
 from harness.report.collect import Collector
 from harness.verdicts import Verdict
@@ -79,12 +79,15 @@ class Flow:
     engine : Engine
     full : bool
         As for `Plan`.
+    entries : KnownDivergences
+        Those of the run.
     """
 
-    def __init__(self, engine: Engine, full: bool) -> None:
+    def __init__(self, engine: Engine, full: bool, entries: KnownDivergences) -> None:
         self.engine = engine
         self.about = engine.about
         self._full = full
+        self._entries = entries
         self._waiting: dict[Future[Any], Callable[[Future[Any]], None]] = {}
         self._found: deque[Part] = deque()
 
@@ -137,7 +140,7 @@ class Flow:
 
     def _apart(self, place: int, task: Task) -> None:
         """Run a case by the baseline, then by each target, to tell whose process ends."""
-        trial = _Trial(place, task, Batch(Collector(self._full), known.load()))
+        trial = _Trial(place, task, Batch(Collector(self._full), self._entries.unmet()))
         self._submit(partial(self._tried, trial, None), inside.share, task, None)
 
     def _tried(self, trial: _Trial, name: str | None, future: Future[Any]) -> None:
