@@ -6,17 +6,12 @@ from pathlib import Path
 
 import click
 
+from harness.cli import options
+
 
 @click.command(name="landscape")
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="The folder to write.",
-)
+@options.output("The folder to write.")
 def command(reports: tuple[Path, ...], output: Path) -> None:
     """Write landscape.json and landscape.md from REPORTS, written by 'run --full --report'.
 

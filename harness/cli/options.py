@@ -53,6 +53,18 @@ def selection(command: Command) -> Command:
     return command
 
 
+def output(words: str) -> Callable[[Command], Command]:
+    """Add the option of the folder that a verb writes, with these words of help."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path("reports"),
+        show_default=True,
+        help=words,
+    )
+
+
 class Number(click.FloatRange):
     """A number in a range; nan, which compares with nothing, is in none."""
 

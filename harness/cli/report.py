@@ -14,14 +14,7 @@ TARGETS = ("reference", "torch:device=cuda")
 
 
 @click.command(name="report")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="The folder to write.",
-)
+@options.output("The folder to write.")
 @click.option(
     "-j", "--jobs", type=options.jobs, default="auto", metavar="N", help="Worker processes."
 )

@@ -44,14 +44,7 @@ def _worker(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> d
     help="Compare the versions in DIR too.",
 )
 @click.option("--sample", type=click.IntRange(1), help="At most N cases, chosen by id.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="The folder of versions.json and versions.md.",
-)
+@options.output("The folder of versions.json and versions.md.")
 def command(  # noqa: PLR0917
     cases: tuple[str, ...],
     workers: dict[str, str],
