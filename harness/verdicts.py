@@ -18,3 +18,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 FAILED: tuple[Verdict, ...] = ("diverge", "crash", "timeout")
 """Verdicts that are held against a target."""
+
+CLASSES = ("wide", "tree", "any-order")
+"""The accuracy classes that a verdict may be asked for, as `harness.oracle.ACCURACIES` has them."""

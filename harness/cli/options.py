@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from harness.verdicts import CLASSES
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 cases = click.argument("cases", nargs=-1, metavar="[CASES]...")
@@ -63,6 +65,11 @@ def output(words: str) -> Callable[[Command], Command]:
         show_default=True,
         help=words,
     )
+
+
+def accuracy(words: str) -> Callable[[Command], Command]:
+    """Add the option of an accuracy class, with these words of help."""
+    return click.option("--accuracy", type=click.Choice(CLASSES), help=words)
 
 
 class Number(click.FloatRange):

@@ -5,12 +5,35 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from harness.runner import Listener, Progress
+if TYPE_CHECKING:
+    from harness.runner import Listener, Progress
 
 EVERY = 10.0
 """Seconds between two lines in a log."""
+
+
+class Lines:
+    """Lines in a log, few of them.
+
+    Parameters
+    ----------
+    stream : text stream
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._start = self._last = time.monotonic()
+
+    def tell(self, done: int, more: str = "") -> None:
+        """Write how many cases are done, and more, unless a line was written a short time ago."""
+        now = time.monotonic()
+        if now - self._last >= EVERY:
+            self._last = now
+            rate = done / (now - self._start)
+            self._stream.write(f"{done:,} cases, {rate:,.0f} a second{more}\n")
+            self._stream.flush()
 
 
 @contextmanager
@@ -47,17 +70,5 @@ def _bar(stream: TextIO) -> Iterator[Listener]:
 
 @contextmanager
 def _lines(stream: TextIO) -> Iterator[Listener]:
-    start = last = time.monotonic()
-
-    def listener(progress: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= EVERY:
-            last = now
-            rate = progress.done / (now - start)
-            stream.write(
-                f"{progress.done:,} cases, {rate:,.0f} a second, {progress.failed:,} diverge\n"
-            )
-            stream.flush()
-
-    yield listener
+    lines = Lines(stream)
+    yield lambda progress: lines.tell(progress.done, f", {progress.failed:,} diverge")

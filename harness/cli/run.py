@@ -10,8 +10,6 @@ import click
 
 from harness.cli import options
 
-ACCURACIES = ("wide", "tree", "any-order")
-
 
 @click.command(name="run")
 @options.cases
@@ -24,7 +22,7 @@ ACCURACIES = ("wide", "tree", "any-order")
     "-j", "--jobs", type=options.jobs, default="1", metavar="N", help="Worker processes, or auto."
 )
 @options.selection
-@click.option("--accuracy", type=click.Choice(ACCURACIES), help="The class to hold them to.")
+@options.accuracy("The class to hold them to.")
 @click.option("--timeout", type=options.Number(min=0.1), default=60.0, help="Seconds a case.")
 @click.option("--memory", type=options.memory, metavar="SIZE", help="For targets, in each worker.")
 @click.option("--resume", is_flag=True, help="Go on from the journal of a run that was stopped.")

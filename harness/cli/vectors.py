@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
+import sys
 from pathlib import Path
 
 import click
 
 from harness.cli import options
-
-EVERY = 10.0
-"""Seconds between two lines of progress."""
 
 
 @click.command(name="vectors")
@@ -24,11 +21,7 @@ EVERY = 10.0
     help="The folder to write; an earlier export in it is replaced.",
 )
 @options.selection
-@click.option(
-    "--accuracy",
-    type=click.Choice(["wide", "tree", "any-order"]),
-    help="The class of the bounds; by default that which verdicts ask for.",
-)
+@options.accuracy("The class of the bounds; by default that which verdicts ask for.")
 def command(  # noqa: PLR0917  # as click passes them
     cases: tuple[str, ...],
     output: Path,
@@ -45,17 +38,9 @@ def command(  # noqa: PLR0917  # as click passes them
     Exit status: 0 written; 2 wrong usage, or DIR holds something else.
     """
     from harness.case.suite import Selection, load
+    from harness.cli.progress import Lines
     from harness.vectors import export
 
-    start = last = time.monotonic()
-
-    def listener(done: int) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= EVERY:
-            last = now
-            click.echo(f"{done:,} cases, {done / (now - start):,.0f} a second", err=True)
-
     suite = load(cases).select(Selection(expression, tags, sample, shard))
-    count = export(suite, output, accuracy, listener)
+    count = export(suite, output, accuracy, Lines(sys.stderr).tell)
     click.echo(f"wrote {output}: {count:,} cases", err=True)

@@ -14,11 +14,10 @@ import pytest
 
 from harness import __version__
 from harness.pytest_plugin.gather import Gatherer
+from harness.verdicts import CLASSES
 
 if TYPE_CHECKING:
     from harness.pytest_plugin.items import CaseFile
-
-ACCURACIES = ("wide", "tree", "any-order")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--conformance-accuracy",
-        choices=ACCURACIES,
+        choices=CLASSES,
         help="The accuracy class to hold the targets to.",
     )
     group.addoption(

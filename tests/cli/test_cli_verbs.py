@@ -12,6 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from harness.cli import VERBS, cli, main
+from harness.oracle import ACCURACIES
+from harness.verdicts import CLASSES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -151,6 +153,11 @@ def test_what_runs_no_case_does_not_import_torch(arguments):
     )
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_each_accuracy_class_can_be_asked_for():
+    """The classes that options name are those of the oracle, from the strictest."""
+    assert tuple(ACCURACIES) == CLASSES
 
 
 def test_no_colour_without_a_terminal():
