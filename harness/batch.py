@@ -9,6 +9,7 @@ from harness.case.model import Case
 from harness.compare import Comparison
 from harness.known import KnownDivergences
 from harness.report.collect import Collector, Origin
+from harness.report.model import Report
 from harness.verdicts import FAILED, Verdict
 
 
@@ -83,6 +84,31 @@ class Batch:
         self.known.merge(other.known)
         self.failures += other.failures
         self.inapplicable += other.inapplicable
+
+    def reported(
+        self, about: About, *, partial: bool, selection: dict[str, Any], whole: bool
+    ) -> tuple[Report, list[str]]:
+        """Return the report of a run that came to this, and the mistakes in what is known.
+
+        Parameters
+        ----------
+        about : About
+        partial : bool
+            The run was interrupted.
+        selection : dict
+            What the report says of which cases were chosen.
+        whole : bool
+            The run was to be of all cases, so that each known divergence must be met.
+        """
+        report = self.collector.report(
+            about.environment,
+            about.baseline,
+            about.names,
+            partial=partial,
+            absent=about.absent,
+            selection=selection,
+        )
+        return report, self.known.mistakes([*about.names, about.baseline], whole and not partial)
 
     @property
     def cases(self) -> int:

@@ -137,15 +137,9 @@ def run(
     # A shard of few cases may have none, and is needed all the same to make the run whole.
     if not (found.cases or partial or (selection or {}).get("shard")):
         raise InvalidInput("no case is selected; see 'bn-harness run --help' on what selects cases")
-    report = found.collector.report(
-        about.environment,
-        about.baseline,
-        about.names,
-        partial=partial,
-        absent=about.absent,
-        selection=selection or {},
+    report, mistakes = found.reported(
+        about, partial=partial, selection=selection or {}, whole=whole
     )
-    mistakes = found.known.mistakes([*about.names, about.baseline], whole and not partial)
     return Outcome(report, found.failures, mistakes, found.inapplicable, about.torch)
 
 

@@ -156,16 +156,7 @@ def reported(asked: Plan, records: Iterable[Record], *, partial: bool) -> tuple[
         counted.add(key)
         found.merge(record.batch)
     chosen = selection(spelled(_ran(records)), accuracy=asked.accuracy)
-    report = found.collector.report(
-        about.environment,
-        about.baseline,
-        about.names,
-        partial=partial,
-        absent=about.absent,
-        selection=chosen,
-    )
-    names = [*about.names, about.baseline]
-    return report, found.known.mistakes(names, not chosen and not partial)
+    return found.reported(about, partial=partial, selection=chosen, whole=not chosen)
 
 
 def _drop(collector: Collector, target: str) -> None:
