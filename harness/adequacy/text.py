@@ -23,10 +23,11 @@ A mistake meets every hand-written case and {first} cases of matrices, and more 
 
 def show(scores: Scores, stream: TextIO) -> None:
     """Print the tables for a terminal, or for a log."""
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(file=stream, width=None if stream.isatty() else 160)
+    from harness.report.console import Output
+
+    console = Output(stream)
     table = Table("planted mistake", "by hand", "by matrix", "smallest", box=None)
     for score in scores.planted.values():
         counts = str(score.by_hand), str(score.by_matrix)

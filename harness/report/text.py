@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.case.suite import Suite
+from harness.report.console import Output
 from harness.report.model import CaseResult, Divergence, Report, Result
 from harness.verdicts import FAILED, VERDICTS
 
@@ -100,7 +100,7 @@ def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
 
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
     """Write what failed, and the summary table."""
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 160)
+    console = Output(stream, highlight=False)
     shown: dict[str, int] = {}
     for case, target, _ in failures(report):
         shown[target] = shown.get(target, 0) + 1

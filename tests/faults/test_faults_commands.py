@@ -101,11 +101,12 @@ def test_an_output_that_takes_no_more_is_one_message(folder):
         finished("print to a full disk", started(folder, stdout=full))
 
 
-def test_a_reader_that_has_left_is_one_message(folder):
-    """A closed pipe behind standard output, as that of head, is no traceback."""
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_reader_that_has_left_is_one_message(folder, form):
+    """A closed pipe behind standard output, as that of head, is no traceback and no verdict."""
     reader, writer = os.pipe()
     os.close(reader)
-    process = started(folder, "--json", stdout=writer)
+    process = started(folder, *form, stdout=writer)
     os.close(writer)
 
     finished("print to a reader that has left", process)
