@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import re
-import zlib
-
 import pytest
 import torch
+from page_data import data
 
 from harness.case.suite import load
 from harness.cli import main
@@ -49,11 +46,11 @@ def test_run_writes_a_page(folder):
     """With --html the page is written, whatever the verdict, and has the case's YAML."""
     status = ended("run", "cases.yaml", "--target", "wrong.py:Wrong", "--html", "new/page.html")
     page = (folder / "new" / "page.html").read_text()
-    packed = re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1)
+    (detail,) = data(page)["details"].values()
 
     assert status == 1
     assert "✗ diverges" in page
-    assert b"why: it is short." in zlib.decompress(base64.b64decode(packed))
+    assert "why: it is short." in detail["yaml"]
 
 
 def test_run_prints_markdown_for_a_job(capsys):

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import re
-import zlib
 from collections import Counter
 from functools import cache
 from html.parser import HTMLParser
@@ -15,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from made_reports import case, matrix, report
+from page_data import data, unpacked
 
 import harness
 from harness.case.model import Case
@@ -103,16 +100,6 @@ def text():
         for each in found.cases
     ]
     return to_html(found.model_copy(update={"cases": placed}), suite)
-
-
-def unpacked(text):
-    """Return what was packed."""
-    return json.loads(zlib.decompress(base64.b64decode(text)))
-
-
-def data(page):
-    """Return what is packed in a page."""
-    return unpacked(re.search(r'id="data">(.*?)</script>', page, re.DOTALL).group(1))
 
 
 def ids(listed):
