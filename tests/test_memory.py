@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from made_files import MARKED, THREE
 
 from harness.case.suite import load
 from harness.errors import InvalidInput
@@ -14,50 +15,31 @@ from harness.memory import size
 from harness.runner import run
 from harness.worker import Plan
 
-CASES = """
-- id: first
-  why: it is well.
-  module: {num_features: 2}
-  steps: [{train: {input: {shape: [4, 2, 3, 3], fill: normal, seed: 1}}}]
-- id: hungry
-  why: the target does what it does.
-  module: {num_features: 2}
-  steps: [{eval: {input: {shape: [1, 2, 1, 1], fill: ones}}}]
-- id: last
-  why: it is well too.
-  module: {num_features: 2}
-  steps: [{train: {input: {shape: [4, 2, 3, 3], fill: normal, seed: 2}}}]
-"""
 TARGETS = """
 import numpy as np
 import torch
-from harness.reference import BatchNorm2d
 
-class Hungry(BatchNorm2d):
+class Hungry(Marked):
     kept = []
-    def __call__(self, given):
-        if given.size == 2:
-            self.eat()
-        return super().__call__(given)
 
 class AtOnce(Hungry):
-    def eat(self):
+    def act(self):
         self.kept.append(np.ones(600 << 17))
 
 class BitByBit(Hungry):
-    def eat(self):
+    def act(self):
         while len(self.kept) < 600:
             self.kept.append(bytearray(1 << 20))
 
 class Raising(Hungry):
-    def eat(self):
+    def act(self):
         try:
             np.ones(600 << 17)
         except MemoryError:
             raise RuntimeError("std::bad_alloc") from None
 
 class Modest(Hungry):
-    def eat(self):
+    def act(self):
         self.kept.append(np.ones(50 << 17))
 
 class Leaking(BatchNorm2d):
@@ -80,8 +62,8 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="r
 def verdicts(tmp_path_factory):
     """Return a function: the verdict and reason of each case by classes, within the memory."""
     folder = tmp_path_factory.mktemp("memory")
-    (folder / "cases.yaml").write_text(CASES)
-    (folder / "targets.py").write_text(TARGETS)
+    (folder / "cases.yaml").write_text(THREE)
+    (folder / "targets.py").write_text(MARKED + TARGETS)
 
     def judged(*names, memory=MEMORY):
         targets = tuple(f"{folder}/targets.py:{name}" for name in names)
@@ -98,12 +80,12 @@ def test_who_wants_more_than_the_memory_crashes_alone(verdicts):
     """However a target asks for memory, its case is a crash that says so; others are judged."""
     hungry = ("AtOnce", "BitByBit", "Raising", "Module")
     found = verdicts(*hungry, "Modest")
-    well = {"first": "agree", "hungry": "agree", "last": "agree"}
+    well = {"first": "agree", "marked": "agree", "last": "agree"}
 
     for name, results in found.items():
-        expected = {**well, "hungry": "crash"} if name in hungry else well
+        expected = {**well, "marked": "crash"} if name in hungry else well
         assert {case: each.verdict for case, each in results.items()} == expected
-    reasons = {found[name]["hungry"].reason for name in hungry}
+    reasons = {found[name]["marked"].reason for name in hungry}
     assert reasons == {"it wants more than the 314,572,800 bytes of memory that it may take"}
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from made_files import MARKED, THREE
 
 from harness.case.suite import load
 from harness.errors import InvalidInput
@@ -17,29 +18,8 @@ from harness.report.document import to_json
 from harness.runner import run
 from harness.worker import Plan
 
-CASES = """
-- id: first
-  why: it is well.
-  module: {num_features: 2}
-  steps: [{train: {input: {shape: [4, 2, 3, 3], fill: normal, seed: 1}}}]
-- id: marked
-  why: the target does what it does.
-  module: {num_features: 2}
-  steps: [{eval: {input: {shape: [1, 2, 1, 1], fill: ones}}}]
-- id: last
-  why: it is well too.
-  module: {num_features: 2}
-  steps: [{train: {input: {shape: [4, 2, 3, 3], fill: normal, seed: 2}}}]
-"""
 TARGETS = """
 import ctypes, os, sys, time
-from harness.reference import BatchNorm2d
-
-class Marked(BatchNorm2d):
-    def __call__(self, given):
-        if given.size == 2:
-            self.act()
-        return super().__call__(given)
 
 class Well(Marked):
     def act(self):
@@ -67,8 +47,8 @@ class Hangs(Marked):
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with three cases, of which the second is marked, and targets."""
-    (tmp_path / "cases.yaml").write_text(CASES)
-    (tmp_path / "targets.py").write_text(TARGETS)
+    (tmp_path / "cases.yaml").write_text(THREE)
+    (tmp_path / "targets.py").write_text(MARKED + TARGETS)
     return tmp_path
 
 
