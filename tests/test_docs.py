@@ -17,7 +17,7 @@ from click.testing import CliRunner
 import harness
 import harness.case.suite
 from harness.cli import cli
-from harness.targets.base import GROUP
+from harness.targets.spec import GROUP
 
 torch.set_num_threads(1)
 

@@ -15,7 +15,7 @@ from harness.cli import options
 def command(as_json: bool) -> None:
     """List the targets that --target knows by name, and how to name others."""
     from harness.targets import resolve
-    from harness.targets.base import GROUP
+    from harness.targets.spec import GROUP
 
     described = {
         "torch": "torch.nn.BatchNorm2d; options via=, compile=, threads=, device=, cudnn=",

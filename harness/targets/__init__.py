@@ -1,5 +1,6 @@
 """Targets: what can execute a case."""
 
-from harness.targets.base import Target, TargetInfo, blinded, resolve
+from harness.targets.base import Target, TargetInfo, blinded
+from harness.targets.spec import resolve
 
 __all__ = ["Target", "TargetInfo", "blinded", "resolve"]

@@ -1,31 +1,17 @@
-"""What a target is, and how ``--target SPEC`` names one."""
+"""What a target is."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import operator
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from importlib.metadata import entry_points
-from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from harness.case.model import Case, LoadStep
 from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
-from harness.errors import InvalidInput
 from harness.oracle import Declared, Step
-from harness.semantics import TORCH, Semantics, declares
+from harness.semantics import TORCH, Semantics
 from harness.trace import Trace
-
-GROUP = "bn_harness.targets"
-"""Entry-point group of the names that other packages register."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -159,154 +145,3 @@ def _blinded(step: CaseStep) -> CaseStep:
     if part is None:
         return step.model_copy(update={"raises": None})
     return step.model_copy(update={step.kind: part.model_copy(update={"raises": None})})
-
-
-def resolve(spec: str | type[Any], timeout: float = 60.0) -> Target:
-    """Return the target that a SPEC names.
-
-    Parameters
-    ----------
-    spec : str or class
-        "torch" and "reference" with options, ``exec:COMMAND``, ``file.py:Class``,
-        ``package.module:Class``, a name registered under the entry-point group
-        ``bn_harness.targets``; or a class itself.
-    timeout : float
-        Seconds that a worker process may take for one case.
-
-    Raises
-    ------
-    InvalidInput
-        There is no such target, or it cannot be loaded.
-    """
-    if isinstance(spec, type):
-        return _class_target(f"{spec.__module__}:{spec.__qualname__}", spec)
-    name, _, rest = spec.partition(":")
-    if name == "torch":
-        from harness.targets.native import torch_target  # imports torch
-
-        return torch_target(_options(spec, rest))
-    if name == "exec":
-        from harness.targets.process import ProcessTarget
-
-        return ProcessTarget(spec, rest, timeout)
-    if name == "reference":
-        return _reference(spec, _options(spec, rest))
-    registered = {entry.name: entry for entry in entry_points(group=GROUP)}
-    if spec in registered:
-        return _adopt(spec, _loaded(spec, registered[spec].load))
-    if not rest:
-        names = ", ".join(["torch", "reference", *sorted(registered)])
-        raise InvalidInput(
-            f"--target {spec}: no such target; name one of {names}, a class as "
-            "path/to/file.py:Class or package.module:Class, or a worker as exec:COMMAND"
-        )
-    path, _, attribute = spec.rpartition(":")
-    return _adopt(spec, _attribute(spec, _module(spec, path), attribute))
-
-
-def _reference(spec: str, options: dict[str, str]) -> Target:
-    from harness.reference import BatchNorm2d, FusedBatchNorm2d
-
-    classes = {"plain": BatchNorm2d, "fused": FusedBatchNorm2d}
-    found = classes.get(options.pop("arithmetic", "plain"))
-    if options or found is None:
-        raise InvalidInput(
-            f"--target {spec}: the option of reference is arithmetic={' or '.join(classes)}"
-        )
-    return _class_target(spec, found, LOW_PRECISION)
-
-
-def _options(spec: str, text: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for part in filter(None, text.split(",")):
-        key, separator, value = part.partition("=")
-        if not separator or key in options:
-            raise InvalidInput(f"--target {spec}: '{part}' should be one of its kind, as key=value")
-        options[key] = value
-    return options
-
-
-def _module(spec: str, path: str) -> ModuleType:
-    if not path.endswith(".py"):
-        return _loaded(spec, lambda: importlib.import_module(path))
-    file = Path(path)
-    if not file.is_file():
-        raise InvalidInput(f"--target {spec}: there is no file {path}")
-    digest = hashlib.blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()
-    name = f"_bn_harness_target_{file.stem}_{digest}"
-
-    def load() -> ModuleType:
-        found = importlib.util.spec_from_file_location(name, file)
-        if found is None or found.loader is None:
-            raise ImportError("not a Python file")
-        module = importlib.util.module_from_spec(found)
-        sys.modules[name] = module
-        found.loader.exec_module(module)
-        return module
-
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)  # the file may import its neighbours
-    return _loaded(spec, load)
-
-
-def _loaded(spec: str, load: Callable[[], T]) -> T:
-    try:
-        return load()
-    except InvalidInput:
-        raise
-    except (Exception, SystemExit) as error:
-        raise InvalidInput(
-            f"--target {spec}: cannot be imported: {type(error).__name__}: {error}"
-        ) from None
-
-
-def _attribute(spec: str, module: ModuleType, name: str) -> object:
-    try:
-        found: object = operator.attrgetter(name)(module)
-    except AttributeError:
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        raise InvalidInput(
-            f"--target {spec}: there is no class {name}; "
-            f"the module has {', '.join(sorted(classes)) or 'none'}"
-        ) from None
-    return found
-
-
-def _adopt(spec: str, found: object) -> Target:
-    """Return a target made of what a module or entry point holds: a class or a Target."""
-    if isinstance(found, type):
-        return _class_target(spec, found)
-    if hasattr(found, "execute") and hasattr(found, "info"):
-        target: Target = found
-        return target
-    raise InvalidInput(
-        f"--target {spec}: expected a class (an nn.Module or an array class) or a Target, "
-        f"found {type(found).__name__}"
-    )
-
-
-def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ...] = ()) -> Target:
-    said = declares(name, cls)
-    declarations += tuple(Declaration(*each) for each in said.accuracies())
-    if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
-        from harness.targets.native import module_target  # imports torch
-
-        target = module_target(name, cls, declarations=declarations)
-        versions = {**target.info.versions, **said.versions}
-        info = replace(target.info, versions=versions, semantics=said.semantics())
-        return FunctionTarget(info, target.execute)
-    if "__call__" not in dir(cls):
-        raise InvalidInput(f"--target {name}: the class has no __call__(input)")
-    from harness.targets import array_class
-    from harness.targets.driver import execute
-
-    return FunctionTarget(
-        TargetInfo(
-            name,
-            versions=said.versions,
-            declarations=declarations,
-            semantics=said.semantics(),
-        ),
-        lambda case: execute(case, lambda config: array_class.construct(cls, config)),
-    )

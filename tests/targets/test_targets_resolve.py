@@ -11,7 +11,8 @@ import torch
 import harness
 from harness.case.model import Case
 from harness.errors import InvalidInput
-from harness.targets import base, resolve
+from harness.targets import resolve
+from harness.targets.spec import GROUP
 
 torch.set_num_threads(1)
 
@@ -138,8 +139,8 @@ def test_threads_are_put_back():
 
 def test_entry_points_name_targets(monkeypatch):
     """A name that another package registers is a target."""
-    registered = [EntryPoint("theirs", "harness.reference:BatchNorm2d", base.GROUP)]
-    monkeypatch.setattr(base, "entry_points", lambda **_: registered)
+    registered = [EntryPoint("theirs", "harness.reference:BatchNorm2d", GROUP)]
+    monkeypatch.setattr("harness.targets.spec.entry_points", lambda **_: registered)
 
     assert runs(resolve("theirs"))
 
