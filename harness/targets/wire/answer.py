@@ -1,0 +1,160 @@
+"""What a worker answers: who it is, and the trace of a case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from harness.case.arrays import DTypeName
+from harness.case.model import Case, Save
+from harness.case.needs import dtypes
+from harness.oracle import Declared
+from harness.targets.base import Declaration, TargetInfo
+from harness.targets.wire.arrays import Message, WireArray
+from harness.trace import Array, Raised, StepTrace, Trace
+
+PROTOCOL = 1
+"""Version of the protocol; a worker must speak the same."""
+
+
+class WireRaised(Message):
+    """An error that the worker's module raised."""
+
+    phase: str
+    type: str
+    message: str
+
+
+_State = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+_Result = Literal["output", "grad_input", "grad_weight", "grad_bias"]
+
+
+class WireStep(Message):
+    """One execution of a step."""
+
+    step: int
+    repetition: int
+    results: dict[_Result, WireArray | None] = Field(default_factory=dict)
+    state: dict[_State, WireArray | None] = Field(default_factory=dict)
+    saved: dict[str, WireArray] | None = None
+    raised: WireRaised | None = None
+    unsupported: str | None = None
+    input_changed: bool = False
+    replaced: frozenset[_State] | None = None
+
+    def trace(self) -> StepTrace:
+        """Return it as a trace keeps it; ValueError where an array is none."""
+        return StepTrace(
+            self.step,
+            self.repetition,
+            results=_arrays(self.results),
+            layouts={
+                name: array.formats()
+                for name, array in self.results.items()
+                if array is not None and len(array.shape) == 4  # noqa: PLR2004  # as in the driver
+            },
+            state=_arrays(self.state),
+            saved=None if self.saved is None else _arrays(self.saved),  # type: ignore[arg-type]  # none is None
+            raised=_raised(self.raised),
+            unsupported=self.unsupported,
+            input_changed=self.input_changed,
+            replaced=self.replaced,
+        )
+
+
+class WireTrace(Message):
+    """A worker's answer to a case."""
+
+    number: int
+    initial: dict[_State, WireArray | None] = Field(default_factory=dict)
+    steps: tuple[WireStep, ...] = ()
+    raised: WireRaised | None = None
+    unsupported: str | None = None
+
+    def trace(self, case: Case) -> Trace:
+        """Return the trace; ValueError where it is not one of the case."""
+        if self.raised is None and self.unsupported is None:
+            executed = [(each.step, each.repetition) for each in self.steps]
+            if executed != [(index, repetition) for index, repetition, _ in case.executions()]:
+                raise ValueError(f"its steps are not those of the case: {str(executed)[:200]}")
+        return Trace(
+            _arrays(self.initial),
+            tuple(each.trace() for each in self.steps),
+            _raised(self.raised),
+            self.unsupported,
+        )
+
+
+class WireDeclaration(Message):
+    """Lower accuracy that a worker declares, as `harness.oracle.Declared`."""
+
+    parameters: DTypeName
+    reason: str = Field(min_length=1)
+    statistics: DTypeName | None = None
+    saved_statistics: DTypeName | None = None
+    parameter_gradients: DTypeName | None = None
+    flush_to_zero: bool = False
+
+
+class Hello(Message):
+    """What a worker says of itself."""
+
+    protocol: int
+    versions: dict[str, str] = Field(default_factory=dict)
+    dtypes: tuple[DTypeName, ...]
+    backward: bool = True
+    state_dict: bool = True
+    declares: tuple[WireDeclaration, ...] = ()
+
+    def info(self, name: str) -> TargetInfo:
+        """Return what the report says of the worker, under a name."""
+        declarations = tuple(
+            Declaration(each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
+            for each in self.declares
+        )
+        return TargetInfo(name, versions=self.versions, declarations=declarations)
+
+    def lacks(self, case: Case) -> str | None:
+        """Return what of the case the worker says that it cannot do, None if there is nothing."""
+        missing = sorted(dtypes(case) - set(self.dtypes))
+        if missing:
+            return f"the worker has no {' and no '.join(missing)}"
+        if not self.state_dict and any(isinstance(step, Save) for step in case.steps):
+            return "the worker has no state_dict"
+        return None
+
+
+class Answer(Message):
+    """A line from a worker."""
+
+    hello: Hello | None = None
+    trace: WireTrace | None = None
+
+
+def most_bytes(case: Case) -> int:
+    """Return more bytes than any sound answer to the case has."""
+    channels = case.module.num_features
+    total = 0
+    for step in case.steps:
+        given = math.prod(step.forward.input.size or ()) if step.forward else 0
+        repeat = step.forward.repeat if step.forward else 1
+        # Output and gradient, with gaps, and some ten arrays of C, in base64 of complex128.
+        total += repeat * (2**16 + 128 * given + 512 * max(channels, 0))
+    return 2**20 + total
+
+
+def _arrays(found: Mapping[Any, WireArray | None]) -> dict[str, Array | None]:
+    arrays: dict[str, Array | None] = {}
+    for name, array in found.items():
+        try:
+            arrays[name] = None if array is None else array.array()
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return arrays
+
+
+def _raised(found: WireRaised | None) -> Raised | None:
+    return None if found is None else Raised(found.phase, found.type, found.message)

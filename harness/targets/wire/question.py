@@ -1,0 +1,117 @@
+"""What a worker is asked: a blinded case, its arrays spelled out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from harness.case.arrays import ArraySpec
+from harness.case.model import (
+    Call,
+    Case,
+    Cast,
+    Eval,
+    Forward,
+    Load,
+    LoadStep,
+    Parameter,
+    Save,
+    Set,
+    Step,
+    Train,
+)
+from harness.dtypes import dtype
+from harness.targets.driver import state_arrays
+from harness.targets.wire.arrays import packed
+
+
+def line(**message: object) -> bytes:
+    """Return a message as a line."""
+    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
+
+
+def case_message(case: Case, number: int, *, backward: bool = True) -> dict[str, Any]:
+    """Return a blinded case as a worker sees it: arguments, arrays and steps.
+
+    Parameters
+    ----------
+    case : Case
+    number : int
+        What the answer must repeat.
+    backward : bool
+        Whether to ask for gradients.
+    """
+    module = {name: scalar(value) for name, value in case.module.arguments().items()}
+    state = {name: packed(array) for name, array in state_arrays(case.state, case.module)}
+    steps = list(_steps(case, backward))
+    return {"number": number, "id": case.id, "module": module, "state": state, "steps": steps}
+
+
+def scalar(value: object) -> object:
+    """Return a number as strict JSON has it: one that is not finite by its name."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _converts(step: Cast) -> bool:
+    """Whether the module takes the type; it refuses to become integers, and stays what it was."""
+    return dtype(step.cast).kind not in "biu"
+
+
+def _steps(case: Case, backward: bool) -> Iterator[dict[str, Any]]:
+    own: str = case.module.dtype
+    for step in case.steps:
+        yield _step(step, case.module.num_features, own, backward)
+        if isinstance(step, Cast) and _converts(step):
+            own = step.cast
+
+
+def _step(step: Step, channels: int, own: str, backward: bool) -> dict[str, Any]:
+    match step:
+        case Train() | Eval():
+            return {step.kind: _forward(step.forward, own, backward)}
+        case Set():
+            settings = step.set.items()
+            return {"set": {name: _setting(name, value, channels, own) for name, value in settings}}
+        case Call():
+            return {"call": step.call}
+        case Cast():
+            return {"cast": step.cast}
+        case Save():
+            return {"save": step.save}
+        case LoadStep():
+            return {"load": _load(step.load, channels, own)}
+
+
+def _forward(forward: Forward, own: str, backward: bool) -> dict[str, Any]:
+    given = forward.input.array((), own)
+    found: dict[str, Any] = {"input": packed(given), "repeat": forward.repeat}
+    if forward.grad_output is not None and backward:
+        gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
+        found["grad_output"] = packed(gradient)
+    return found
+
+
+def _setting(name: str, value: object, channels: int, own: str) -> object:
+    parameter = isinstance(value, Parameter)
+    spec = value.parameter if isinstance(value, Parameter) else value
+    if not isinstance(spec, ArraySpec):
+        return scalar(spec)
+    integer = name == "num_batches_tracked"
+    array = spec.array(() if integer else (channels,), "int64" if integer else own)
+    return {"array": packed(array), "parameter": parameter or name in ("weight", "bias")}
+
+
+def _load(load: Load, channels: int, own: str) -> dict[str, Any]:
+    added = {
+        key: packed(spec.array(() if key == "num_batches_tracked" else (channels,), own))
+        for key, spec in load.add.items()
+    }
+    return {
+        "from": load.source,
+        "drop": list(load.drop),
+        "add": added,
+        "strict": load.strict,
+        "versioned": load.versioned,
+    }
