@@ -121,6 +121,7 @@ def test_the_report_is_the_same_however_it_is_run(folder):
     [
         ("raise ValueError('not today')", "cannot be imported: ValueError: not today"),
         ("import os; os._exit(3)", "a process ended while it loaded the targets"),
+        ("import os; os._exit(0)", "a process ended while it loaded the targets"),
     ],
 )
 def test_a_target_that_cannot_be_loaded_is_one_message(folder, text, message):

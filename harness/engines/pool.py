@@ -16,7 +16,7 @@ from pebble import ProcessExpired, ProcessPool
 from harness.batch import About
 from harness.engines import inside
 from harness.engines.flow import Loss
-from harness.engines.server import context
+from harness.engines.server import SUCCESS, context
 from harness.errors import InvalidInput
 from harness.memory import EXHAUSTED
 from harness.worker import Plan
@@ -83,6 +83,7 @@ class Pool:
 
     def _ending(self, error: ProcessExpired) -> str:
         code, memory = error.exitcode, self.plan.memory
+        code = 0 if code == SUCCESS else code
         if memory is not None and code == EXHAUSTED:
             return f"it wants more than the {memory:,} bytes of memory that it may take"
         signalled = code is not None and code < 0

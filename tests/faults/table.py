@@ -91,6 +91,7 @@ ENDED = (
     Fault("overflow the stack", "crash", "the process ended with SIGSEGV"),
     Fault("abort", "crash", "the process ended with SIGABRT"),
     Fault("exit at once", "crash", "the process ended with exit code 7"),
+    Fault("exit with success", "crash", "the process ended with exit code 0"),
     Fault("kill itself", "crash", "the process ended with SIGKILL"),
     Fault("kill the parent and itself", "crash", "the process ended with"),
     Fault("terminate itself", "crash", "the process ended with exit code 15"),
@@ -98,11 +99,7 @@ ENDED = (
 )
 """What ends the process of a target."""
 
-HELD = (
-    Fault("spin without heed", "timeout", "there is no result after 8 s"),
-    # That a process has ended is noticed at once only where it does not say that all is well.
-    Fault("exit with success", "timeout", "there is no result after 8 s"),
-)
+HELD = (Fault("spin without heed", "timeout", "there is no result after 8 s"),)
 """What holds it up."""
 
 COMMANDS = (
