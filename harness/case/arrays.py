@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -99,15 +98,19 @@ class ArraySpec(BaseModel):
         """
         shape = shape if self.size is None else self.size
         dtype = self.dtype or dtype
-        follows = isinstance(self, Proportional)
-        if follows or math.prod(shape) > _CACHED or isinstance(self, Values):
+        if self._recipe is None or math.prod(shape) > _CACHED:
             return self._drawn(shape, dtype, like)
         return _kept(self._recipe, shape, dtype)
 
     @cached_property
-    def _recipe(self) -> _Recipe:
+    def _recipe(self) -> _Recipe | None:
+        """What its elements are kept under; None where they follow the input, or are its text."""
+        if isinstance(self, Proportional | Values):
+            return None
         # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
-        return _Recipe(repr({**self.__dict__, "layout": None}), self)
+        recipe = _Recipe({**self.__dict__, "layout": None})
+        recipe.spec = self
+        return recipe
 
     def array(self, shape: Shape = (), dtype: str = "float32", like: Array | None = None) -> Array:
         """Return a fresh array that the caller may write into, in the layout that it spells."""
@@ -145,12 +148,11 @@ class ArraySpec(BaseModel):
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipe:
+class _Recipe(str):
     """A spec that is known by its text."""
 
-    text: str
-    spec: ArraySpec = field(compare=False)
+    __slots__ = ("spec",)
+    spec: ArraySpec
 
 
 @lru_cache(maxsize=4096)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -47,17 +48,16 @@ def arrange(values: NDArray[Any], layout: Layout) -> NDArray[Any]:
 
 
 def _contiguous(values: NDArray[Any]) -> NDArray[Any]:
-    return np.array(values, order="C", copy=True)
+    return values.copy()
 
 
-def _permuted(values: NDArray[Any], *axes: int) -> NDArray[Any]:
-    """Copy with the axes in this order in memory.
-
-    NumPy gives empty arrays strides of 0, torch the products of sizes: these are torch's.
-    """
-    stored = [values.shape[axis] for axis in axes]
-    strides = dict(zip(axes, _row_major(stored), strict=True))
-    copy = np.array(values.transpose(axes), order="C", copy=True).transpose(np.argsort(axes))
+def _permuted(values: NDArray[Any], axes: tuple[int, ...], back: tuple[int, ...]) -> NDArray[Any]:
+    """Copy with the axes in this order in memory; `back` is the inverse of the permutation."""
+    copy = values.transpose(axes).copy().transpose(back)
+    if copy.size:
+        return copy
+    # NumPy gives empty arrays strides of 0, torch the products of sizes.
+    strides = dict(zip(axes, _row_major([values.shape[axis] for axis in axes]), strict=True))
     in_bytes = [strides[axis] * values.itemsize for axis in range(values.ndim)]
     return as_strided(copy, values.shape, in_bytes)
 
@@ -71,7 +71,8 @@ def _row_major(shape: Sequence[int]) -> list[int]:
 
 def _transposed(values: NDArray[Any]) -> NDArray[Any]:
     *outer, height, width = range(values.ndim)
-    return _permuted(values, *outer, width, height)
+    swapped = (*outer, width, height)
+    return _permuted(values, swapped, swapped)
 
 
 def _sliced(values: NDArray[Any]) -> NDArray[Any]:
@@ -95,7 +96,7 @@ def _expanded(values: NDArray[Any]) -> NDArray[Any]:
 
 _ARRANGE: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "contiguous": _contiguous,
-    "channels_last": lambda values: _permuted(values, 0, 2, 3, 1),
+    "channels_last": lambda values: _permuted(values, (0, 2, 3, 1), (0, 3, 1, 2)),
     "transposed": _transposed,
     "sliced": _sliced,
     "expanded": _expanded,
@@ -110,10 +111,14 @@ def describe(tensor: NDArray[Any] | tuple[Sequence[int], Sequence[int]]) -> froz
     Source: compute_contiguous and compute_channels_last_contiguous_2d in c10/core.
     """
     if isinstance(tensor, np.ndarray):
-        shape: Sequence[int] = tensor.shape
-        strides: Sequence[int] = [stride // tensor.itemsize for stride in tensor.strides]
-    else:
-        shape, strides = tensor
+        return _formats(tensor.shape, tensor.strides, tensor.itemsize)
+    shape, strides = tensor
+    return _formats(tuple(shape), tuple(strides), 1)
+
+
+@lru_cache(maxsize=4096)
+def _formats(shape: tuple[int, ...], in_bytes: tuple[int, ...], itemsize: int) -> frozenset[str]:
+    strides = [stride // itemsize for stride in in_bytes]
     found = set()
     if 0 in shape or _dense(shape, strides, range(len(shape))):
         found.add("contiguous")

@@ -6,17 +6,17 @@ import copy
 import re
 import signal
 from collections.abc import Callable, Mapping
+from itertools import starmap
 from typing import Any, Protocol
 
 import numpy as np
 
 from harness.case.arrays import ArraySpec
-from harness.case.layouts import describe
+from harness.case.layouts import arrange, describe
 from harness.case.model import (
     Call,
     Case,
     Cast,
-    Eval,
     Forward,
     Load,
     LoadStep,
@@ -160,10 +160,11 @@ class _Walk:
             return dict.fromkeys(STATE)
 
     def _do(self, step: Step, record: dict[str, Any]) -> None:
+        if step.forward is not None:
+            self.subject.mode(type(step) is Train)
+            self._forward(step.forward, record)
+            return
         match step:
-            case Train() | Eval():
-                self.subject.mode(isinstance(step, Train))
-                self._forward(step.forward, record)
             case Set():
                 for name, value in step.set.items():
                     self._assign(name, value)
@@ -183,27 +184,25 @@ class _Walk:
 
     def _forward(self, forward: Forward, record: dict[str, Any]) -> None:
         record["phase"] = "forward"
-        # An array that the module may do anything to, and one that it never sees.
+        # Arrays that the module may do anything to, and ones that it never sees.
         given, pristine = given_arrays(forward.input, (), self.dtype)
-        differentiate = forward.grad_output is not None
+        pairs = [(given, pristine)]
+        results: dict[str, Array | None] = {}
+        layouts: dict[str, frozenset[str]] = {}
+        record |= {"results": results, "layouts": layouts}
+        spec = forward.grad_output
         try:
-            output = self.subject.forward(given, differentiate)
-            _keep(record, "output", output)
-        finally:
-            record["input_changed"] = not same_bits(given, pristine)
-        if forward.grad_output is None:
-            return
-        record["phase"] = "backward"
-        grad_output, pristine_grad = given_arrays(
-            forward.grad_output, output.shape, name_of(given.dtype), pristine
-        )
-        try:
+            output = self.subject.forward(given, spec is not None)
+            _keep(results, layouts, "output", output)
+            if spec is None:
+                return
+            record["phase"] = "backward"
+            grad_output, pristine = given_arrays(spec, output.shape, name_of(given.dtype), pristine)
+            pairs.append((grad_output, pristine))
             for name, gradient in self.subject.backward(grad_output).items():
-                _keep(record, name, gradient)
+                _keep(results, layouts, name, gradient)
         finally:
-            record["input_changed"] = not (
-                same_bits(given, pristine) and same_bits(grad_output, pristine_grad)
-            )
+            record["input_changed"] = not all(starmap(same_bits, pairs))
 
     def _assign(self, name: str, value: object) -> None:
         parameter = isinstance(value, Parameter)
@@ -240,10 +239,11 @@ def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
 def given_arrays(
     spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None = None
 ) -> tuple[Array, Array]:
-    """Return an input twice: to give away, and to keep."""
-    given = spec.array(shape, dtype, like)
+    """Return an input twice: to give away, and to keep (read-only)."""
+    dense = spec.dense(shape, dtype, like)
+    given = arrange(dense, spec.layout)
     # Only an expanded array has other values than the dense one.
-    return given, given.copy() if spec.layout == "expanded" else spec.dense(shape, dtype, like)
+    return given, given.copy() if spec.layout == "expanded" else dense
 
 
 def _edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) -> Mapping[str, Any]:
@@ -255,7 +255,15 @@ def _edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) ->
     return changed if load.versioned else dict(changed)
 
 
-def _keep(record: dict[str, Any], name: str, value: Array | None) -> None:
-    record.setdefault("results", {})[name] = None if value is None else value.copy(order="K")
-    if value is not None and value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
-        record.setdefault("layouts", {})[name] = describe(value)
+def _keep(
+    results: dict[str, Array | None],
+    layouts: dict[str, frozenset[str]],
+    name: str,
+    value: Array | None,
+) -> None:
+    if value is None:
+        results[name] = None
+        return
+    results[name] = value.copy(order="K")
+    if value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
+        layouts[name] = describe(value)
