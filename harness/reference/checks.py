@@ -104,11 +104,15 @@ def lengths(
     One of the running statistics without the other is a ValueError where the batch's statistics
     are used, a RuntimeError where the running ones would be.
     """
-    arrays = {"running_mean": running_mean, "running_var": running_var}
-    for name, array in (arrays | {"weight": weight, "bias": bias}).items():
+    for name, array, needed in (
+        ("running_mean", running_mean, not of_batch),
+        ("running_var", running_var, not of_batch),
+        ("weight", weight, False),
+        ("bias", bias, False),
+    ):
         if array is not None and array.size != features:
             raise RuntimeError(f"{name} should contain {features} elements not {array.size}")
-        if array is None and name in arrays and not of_batch:
+        if array is None and needed:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")

@@ -98,23 +98,25 @@ def forward(
         scale = invstd
     else:
         # Torch takes the reciprocal of eval twice, for the output and anew for the gradients.
-        mean, invstd = running_mean, mathematics.inverse_std(running_var, eps)
+        mean, invstd = running_mean.copy(), mathematics.inverse_std(running_var, eps)
         scale = arithmetic.inverse_std(running_var, eps)
 
     working = elements.dtype
-    saved = Saved(
-        x, mean.astype(working), invstd.astype(working), _copy(weight), _copy(bias), of_batch
-    )
+    mean, invstd = mean.astype(working, copy=False), invstd.astype(working, copy=False)
+    saved = Saved(x, mean, invstd, _copy(weight), _copy(bias), of_batch)
     output = layout.empty(x.shape, x.dtype, channels_last=layout.is_channels_last(x))
-    with layout.written(output, working) as y:
+
+    def normalise(y: Array) -> None:
         arithmetic.normalise(
             elements,
-            saved.mean,
-            scale.astype(working),
+            mean,
+            scale.astype(working, copy=False),
             weight=_vector(weight, working),
             bias=_vector(bias, working),
             out=y,
         )
+
+    layout.write(output, working, normalise)
     return output, saved
 
 
@@ -150,18 +152,21 @@ def backward(saved: Saved, grad_output: Array, arithmetic: Arithmetic = mathemat
     weight = _vector(saved.weight, working)
     sums = arithmetic.sums_of_gradients(grad, elements, mean)
     grad_input = layout.empty(x.shape, x.dtype, channels_last=layout.is_channels_last(x))
-    with layout.written(grad_input, working) as out:
+
+    def differentiate(out: Array) -> None:
         if saved.of_batch:
             arithmetic.grad_input_of_batch(
                 grad, elements, mean, invstd, weight=weight, sums=sums, out=out
             )
         else:
             arithmetic.grad_input_of_constants(grad, invstd, weight=weight, out=out)
+
+    layout.write(grad_input, working, differentiate)
     total, product = sums
     return (
         grad_input,
-        None if saved.weight is None else (product * invstd).astype(saved.weight.dtype),
-        None if saved.bias is None else total.astype(saved.bias.dtype),
+        None if saved.weight is None else (product * invstd).astype(saved.weight.dtype, copy=False),
+        None if saved.bias is None else total.astype(saved.bias.dtype, copy=False),
     )
 
 
@@ -196,4 +201,4 @@ def _copy(parameter: Array | None) -> Array | None:
 
 
 def _vector(parameter: Array | None, dtype: np.dtype[Any]) -> Array | None:
-    return None if parameter is None else parameter.reshape(-1).astype(dtype)
+    return None if parameter is None else parameter.reshape(-1).astype(dtype, copy=False)

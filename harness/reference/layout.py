@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -47,16 +46,15 @@ def channels(x: Array, dtype: np.dtype[Any]) -> Array:
     return np.ascontiguousarray(x, dtype).reshape(n, c, h * w)
 
 
-@contextmanager
-def written(x: Array, dtype: np.dtype[Any]) -> Iterator[Array]:
-    """Give a contiguous (N, C, H·W) array of `dtype` whose contents end up in `x` (N, C, H, W).
+def write(x: Array, dtype: np.dtype[Any], compute: Callable[[Array], None]) -> None:
+    """Have `compute` fill a contiguous (N, C, H·W) array of `dtype`, for `x` (N, C, H, W).
 
     It is a view of `x` where layout and type allow.
     """
     n, c, h, w = x.shape
     if x.dtype == dtype and x.flags.c_contiguous:
-        yield x.reshape(n, c, h * w)
+        compute(x.reshape(n, c, h * w))
     else:
         out = np.empty((n, c, h * w), dtype)
-        yield out
+        compute(out)
         x[...] = out.reshape(x.shape)

@@ -10,7 +10,7 @@ derivatives that follow it, with the running averages as in the documentation of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,22 +25,29 @@ _RUN = 1 << 17
 """Elements that are read at a time where all that is kept of them is a sum."""
 
 
-def blocks(x: Array) -> Iterator[slice]:
-    """Yield slices of the channels of `x` (N, C, L), each of about `_BLOCK` elements."""
-    samples, channels, length = x.shape
+def blocks(x: Array) -> tuple[slice, ...]:
+    """Return slices of the channels of `x` (N, C, L), each of about `_BLOCK` elements."""
+    return _blocks(x.shape)
+
+
+@lru_cache(maxsize=1024)
+def _blocks(shape: tuple[int, int, int]) -> tuple[slice, ...]:
+    samples, channels, length = shape
     step = max(1, _BLOCK // (samples * length))
-    for first in range(0, channels, step):
-        yield slice(first, first + step)
+    return tuple(slice(first, first + step) for first in range(0, channels, step))
 
 
-def _runs(x: Array) -> Iterator[tuple[slice, slice]]:
-    """Yield samples and channels of parts of `x` (N, C, L) that are each contiguous in memory."""
-    samples, channels, length = x.shape
+@lru_cache(maxsize=1024)
+def _runs(shape: tuple[int, int, int]) -> tuple[tuple[slice, slice], ...]:
+    """Return samples and channels of parts of (N, C, L) that are each contiguous in memory."""
+    samples, channels, length = shape
     together = max(1, _RUN // (channels * length))
     step = channels if together > 1 else max(1, _RUN // length)
-    for sample in range(0, samples, together):
-        for first in range(0, channels, step):
-            yield slice(sample, sample + together), slice(first, first + step)
+    return tuple(
+        (slice(sample, sample + together), slice(first, first + step))
+        for sample in range(0, samples, together)
+        for first in range(0, channels, step)
+    )
 
 
 def _channel_sum(t: Array, accumulator: np.dtype[Any]) -> Array:
@@ -53,7 +60,7 @@ def _channel_sum(t: Array, accumulator: np.dtype[Any]) -> Array:
 
 def _sample_sum(rows: Array) -> Array:
     """Return Σ over the samples of what each has for its channels, (N, C) -> float64 (C,)."""
-    sums: Array = np.add.reduce(rows, axis=0, dtype=np.float64)
+    sums: Array = np.add.reduce(rows, axis=0, dtype=_FLOAT64)
     return sums
 
 
@@ -77,7 +84,7 @@ def batch_statistics(x: Array) -> tuple[Array, Array]:
 
 def inverse_std(var: Array, eps: float) -> Array:
     """Return 1/√(var + ε) for each channel, in float64."""
-    reciprocal: Array = 1.0 / np.sqrt(var.astype(np.float64) + eps)
+    reciprocal: Array = 1.0 / np.sqrt(var.astype(_FLOAT64, copy=False) + eps)
     return reciprocal
 
 
@@ -111,8 +118,8 @@ def sums_of_gradients(grad_output: Array, x: Array, mean: Array) -> tuple[Array,
 
     The first is the gradient of the bias; the second, times 1/√(var + ε), that of the weight.
     """
-    totals, products = np.empty_like(x, shape=x.shape[:2]), np.empty_like(x, shape=x.shape[:2])
-    for at in _runs(x):
+    totals, products = np.empty(x.shape[:2], x.dtype), np.empty(x.shape[:2], x.dtype)
+    for at in _runs(x.shape):
         g = grad_output[at]
         np.add.reduce(g, axis=2, out=totals[at])
         d = x[at] - mean[at[1], None]
@@ -144,8 +151,8 @@ def grad_input_of_batch(
     n = x.shape[0] * x.shape[2]
     total, product = sums
     scale = _scale(invstd, weight)
-    mean_grad = (total / n).astype(x.dtype)
-    slope = (product * invstd.astype(np.float64) ** 2 / n).astype(x.dtype)
+    mean_grad = (total / n).astype(x.dtype, copy=False)
+    slope = (product * invstd.astype(_FLOAT64, copy=False) ** 2 / n).astype(x.dtype, copy=False)
     for c in blocks(x):
         t = out[:, c]
         np.subtract(x[:, c], mean[c, None], out=t)

@@ -11,6 +11,7 @@ bit for bit, on torch 2.13.)
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Storage:
     """Type that the mean is rounded to before the running mean moves towards it."""
 
     @classmethod
+    @cache
     def of(cls, kept: np.dtype[Any], *, dense: bool) -> Storage:
         """Return the types that torch uses for parameters of type `kept`."""
         wide = kept == _FLOAT16 or (kept == _BFLOAT16 and not dense)
@@ -47,7 +49,7 @@ class Storage:
 
     def mean(self, mean: Array) -> Array:
         """Return the mean as it is stored."""
-        return mean.astype(self.kept)
+        return mean.astype(self.kept, copy=False)
 
     def inverse_std(self, squares: Array, n: int, eps: float) -> Array:
         """Return 1/√(var + ε) as it is stored, of the biased variance Σ(x − mean)²/n."""
@@ -55,22 +57,22 @@ class Storage:
 
     def update_mean(self, running_mean: Array, mean: Array, momentum: float) -> None:
         """Move the running mean, in place, towards the batch's."""
-        batch = mean.astype(self.averaged).astype(self.division)
+        batch = mean.astype(self.averaged, copy=False).astype(self.division, copy=False)
         running_mean[...] = self._average(running_mean, batch, momentum)
 
     def update_var(self, running_var: Array, squares: Array, n: int, momentum: float) -> None:
         """Move the running variance, in place, towards the unbiased Σ(x − mean)²/(n − 1)."""
-        unbiased = self._divided(squares, n - 1).astype(_FLOAT64)
+        unbiased = self._divided(squares, n - 1).astype(_FLOAT64, copy=False)
         running_var[...] = self._average(running_var, unbiased, momentum)
 
     def _divided(self, squares: Array, n: int) -> Array:
-        quotient: Array = squares.astype(self.division) / self.division.type(n)
+        quotient: Array = squares.astype(self.division, copy=False) / self.division.type(n)
         return quotient
 
     def _average(self, old: Array, batch: Array, momentum: float) -> Array:
-        share = np.asarray(momentum, self.division)
-        return self._stored(mathematics.running_average(old.astype(self.division), batch, share))
+        old, share = old.astype(self.division, copy=False), np.asarray(momentum, self.division)
+        return self._stored(mathematics.running_average(old, batch, share))
 
     def _stored(self, statistic: Array) -> Array:
         # Torch converts double to 16 bits by way of float, which rounds twice.
-        return statistic.astype(working_type(self.kept)).astype(self.kept)
+        return statistic.astype(working_type(self.kept), copy=False).astype(self.kept, copy=False)
