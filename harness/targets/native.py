@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from harness.case.model import Case
+from harness.case.model import Case, ModuleConfig
 from harness.errors import InvalidInput
 from harness.targets.base import (
     LOW_PRECISION,
@@ -20,7 +20,7 @@ from harness.targets.base import (
 )
 from harness.targets.driver import execute
 from harness.targets.routes import COMPILERS, VIA, missing, route
-from harness.targets.torch_module import construct
+from harness.targets.torch_module import ModuleSubject, construct
 from harness.trace import Trace
 
 OPTIONS = {
@@ -130,38 +130,33 @@ def module_target(
         absent = "no CUDA device"
     make = route(way.via, way.compiler)
 
+    def subject(config: ModuleConfig) -> ModuleSubject:
+        return construct(cls, config, device, make())
+
     def run(case: Case) -> Trace:
-        with _threads(threads), _cudnn(way.cudnn):
-            return execute(case, lambda config: construct(cls, config, device, make()))
+        if _is_set(threads, way.cudnn):
+            return execute(case, subject)
+        with _setting(threads, way.cudnn):
+            return execute(case, subject)
 
     versions = {"torch": str(torch.__version__)}
     return FunctionTarget(TargetInfo(name, absent, versions, declarations), run)
 
 
-@contextmanager
-def _cudnn(enabled: bool) -> Iterator[None]:
-    before = torch.backends.cudnn.enabled
-    if before == enabled:
-        yield
-        return
-    torch.backends.cudnn.enabled = enabled
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.enabled = before
+def _is_set(threads: int, cudnn: bool) -> bool:
+    return torch.get_num_threads() == threads and torch.backends.cudnn.enabled == cudnn
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if before == count:
-        yield
-        return
-    torch.set_num_threads(count)
+def _setting(threads: int, cudnn: bool) -> Iterator[None]:
+    before = torch.get_num_threads(), torch.backends.cudnn.enabled
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.enabled = cudnn
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        torch.backends.cudnn.enabled = before[1]
 
 
 def cuda() -> dict[str, Any] | str:

@@ -44,12 +44,12 @@ def constructed(cls: Callable[..., T], arguments: dict[str, Any]) -> T:
         It does not know an argument that matters, or refuses one by NotImplementedError.
     """
     known = _parameters(cls)
-    if known is not None:
-        left_out = {name for name in set(arguments) - known if _is_default(name, arguments[name])}
+    if known is not None and not arguments.keys() <= known:
+        left_out = {name for name in arguments.keys() - known if _is_default(name, arguments[name])}
         arguments = {name: value for name, value in arguments.items() if name not in left_out}
-    unknown = sorted(set(arguments) - known) if known is not None else []
-    if unknown:
-        raise Unsupported(f"the constructor has no argument {' and no argument '.join(unknown)}")
+        if unknown := sorted(arguments.keys() - known):
+            words = " and no argument ".join(unknown)
+            raise Unsupported(f"the constructor has no argument {words}")
     try:
         return cls(**arguments)
     except NotImplementedError as error:

@@ -63,6 +63,15 @@ def to_array(tensor: torch.Tensor) -> Array:
     return tensor.numpy()
 
 
+def _finder(module: torch.nn.Module) -> Callable[[str], Any]:
+    """Return what finds an attribute of a module by its name; None where there is none."""
+    if type(module) is not torch.nn.BatchNorm2d:
+        return lambda name: getattr(module, name, None)
+    # As `Module.__getattr__` finds it, in a tenth of the time.
+    own = vars(module)
+    return {**own["_modules"], **own["_buffers"], **own["_parameters"], **own}.get
+
+
 class ModuleSubject:
     """An instance of a module class on a device."""
 
@@ -98,8 +107,9 @@ class ModuleSubject:
             raise RuntimeError("backward without a forward pass")
         found: dict[str, Array | None] = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
         names, leaves = ["grad_input"], [self.given]
+        find = _finder(self.module)
         for name in ("weight", "bias"):
-            parameter = getattr(self.module, name, None)
+            parameter = find(name)
             if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
                 names.append(f"grad_{name}")
                 leaves.append(parameter)
@@ -114,8 +124,9 @@ class ModuleSubject:
     def state(self) -> Mapping[str, Array | None]:
         """Return copies of the arrays of the state; what the module lacks is None."""
         found: dict[str, Array | None] = {}
+        find = _finder(self.module)
         for name in STATE:
-            value = getattr(self.module, name, None)
+            value = find(name)
             found[name] = to_array(value).copy() if isinstance(value, torch.Tensor) else None
         return found
 
