@@ -96,3 +96,28 @@ def test_each_case_draws_the_same_numbers_and_the_caller_goes_on_with_its_own():
 
     assert drawn[0] == drawn[1]
     assert own == expected
+
+
+def test_torch_draws_what_it_draws_after_its_seed_was_set_to_zero():
+    """In a case torch's generator is that of `manual_seed(0)`, its normal numbers too."""
+    with guarded():
+        found = torch.randn(3).tolist(), torch.rand(2).tolist(), torch.initial_seed()
+    with guarded():
+        torch.default_generator.manual_seed(0)
+        expected = torch.randn(3).tolist(), torch.rand(2).tolist(), 0
+
+    assert found == expected
+
+
+def test_the_default_device_is_read_however_it_is_chosen():
+    """A context of a device is found like a default that was set."""
+    (device,) = [each for each in settings() if each.name == "torch: default device"]
+    with torch.device("meta"):
+        inside = device.read()
+    torch.set_default_device("meta")
+    try:
+        chosen = device.read()
+    finally:
+        torch.set_default_device(None)
+
+    assert (inside.type, chosen.type, device.read().type) == ("meta", "meta", "cpu")

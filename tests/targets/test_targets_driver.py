@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.case.layouts import describe
+from harness.case.layouts import LAYOUTS, describe
 from harness.case.model import Case
 from harness.reference import BatchNorm2d
 from harness.targets import blinded, resolve
@@ -295,6 +295,67 @@ def test_a_target_that_writes_into_its_input_is_recorded():
     assert [step.input_changed for step in spoilt.steps] == [True, True]
     assert [step.input_changed for step in after.steps] == [False, False]
     assert np.array_equal(before.steps[1].results["output"], after.steps[1].results["output"])
+
+
+class WritesIntoItsGradient(BatchNorm2d):
+    """Spoils the gradient of its output, and takes the step as an error."""
+
+    def backward(self, grad_output):
+        """Write into the gradient and refuse it."""
+        grad_output[...] = 0
+        raise RuntimeError("spoilt")
+
+
+def test_a_target_that_writes_into_the_output_gradient_is_recorded():
+    """Writing into grad_output is seen where backward raises, too, and in no later step."""
+    asked = {"input": INPUT, "grad_output": {"fill": "normal", "seed": 2}}
+    wanted = case({"train": asked}, {"eval": asked})
+    spoilt = resolve(WritesIntoItsGradient).execute(wanted)
+    after = resolve("reference").execute(wanted)
+
+    assert [step.input_changed for step in spoilt.steps] == [True, True]
+    assert [step.raised.phase for step in spoilt.steps] == ["backward", "backward"]
+    assert [step.input_changed for step in after.steps] == [False, False]
+
+
+@pytest.mark.parametrize("fill", ["normal", "proportional"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_step_gets_arrays_of_its_own_that_may_be_written_into(layout, fill):
+    """What a module is given is writable, as the case spells it, and no two share memory."""
+    given = []
+
+    class Keeps(BatchNorm2d):
+        def __call__(self, x):
+            given.append(x)
+            return super().__call__(x)
+
+        def backward(self, grad_output):
+            given.append(grad_output)
+            return super().backward(grad_output)
+
+    asked = {"input": {**INPUT, "layout": layout}, "grad_output": {"fill": fill}}
+    wanted = case({"train": {**asked, "repeat": 2}})
+    for _ in range(2):
+        resolve(Keeps).execute(wanted)
+    kept = [array.tobytes() for array in given[:2]]
+    for array in given[:2]:
+        array[...] = 0
+    strides = wanted.steps[0].forward.input.array().strides
+
+    assert all(array.flags.writeable for array in given)
+    assert [array.strides for array in given[::2]] == [strides] * 4
+    assert [array.tobytes() for array in given[2:]] == kept * 3
+
+
+def test_a_module_of_torch_is_read_as_its_attributes_are():
+    """A buffer that has become a parameter, and one that is gone, are what the state shows."""
+    steps = {"set": {"running_mean": {"parameter": [3, 4]}, "running_var": None}}
+    first = resolve("torch").execute(case(steps)).steps[0].state
+    subclass = resolve(type("Same", (torch.nn.BatchNorm2d,), {})).execute(case(steps))
+
+    assert first["running_mean"].tolist() == [3, 4]
+    assert first["running_var"] is None
+    assert repr(first) == repr(subclass.steps[0].state)
 
 
 def test_torch_that_works_in_place_is_recorded():
