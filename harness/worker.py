@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import math
+import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness import known
 from harness.batch import About, Batch, without_trace
 from harness.case import needs
 from harness.case.model import Case
-from harness.compare import Comparison, Judge
+from harness.compare import Account, Comparison, Hearing, judge
 from harness.environment import environment
 from harness.errors import InvalidInput
 from harness.memory import Limit
@@ -55,6 +59,62 @@ class Plan:
     memory: int | None = None
 
 
+_TOGETHER = 2**18
+"""Elements of results after which cases are judged, so that memory does not grow with them."""
+
+
+_PATIENCE = 5000
+"""Objects that are made before Python looks which of them are left."""
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Look seldom for what nobody holds: what a case leaves is kept until it is judged."""
+    before = gc.get_threshold()
+    gc.set_threshold(_PATIENCE, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@dataclass
+class _Executed:
+    """A case on its way to judgement.
+
+    Attributes
+    ----------
+    origin : Origin
+    case : Case
+    names : sequence of str
+        The baseline and targets whose comparisons are kept.
+    applies : bool
+        The case holds for the baseline's version of torch.
+    hearing : Hearing or None
+        None where there is nothing to judge.
+    lost : dict of str to Comparison
+        Of those that gave no trace, or to which there is none.
+    """
+
+    origin: Origin
+    case: Case
+    names: Sequence[str]
+    applies: bool = True
+    hearing: Hearing | None = None
+    lost: dict[str, Comparison] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Elements of the baseline's results."""
+        steps = self.hearing.baseline.trace.steps if self.hearing is not None else ()
+        arrays = (array for step in steps for array in step.results.values())
+        return sum(array.size for array in arrays if array is not None)
+
+    def lose(self, name: str, verdict: Verdict, reason: str) -> None:
+        """Give up on a target."""
+        self.lost[name] = without_trace(self.case, name, verdict, reason)
+
+
 class Worker:
     """Executes cases by the targets of a plan, and judges them.
 
@@ -92,6 +152,7 @@ class Worker:
         }
         self.environment = environment()
         self.torch = self.baseline.info.versions.get("torch", str(self.environment["torch"]))
+        self._has_everything = holds(self.torch, needs.EVERYTHING, None)
         workers = {
             target.info.name: dict(target.info.versions)
             for target in (self.baseline, *self.targets)
@@ -110,6 +171,7 @@ class Worker:
         self._about = About(
             self.baseline.info.name, self.names, self.absent, self.environment, self.torch
         )
+        self._interrupted = False
         self._limit = Limit(plan.memory) if plan.memory is not None else None
 
     def batch(self) -> Batch:
@@ -122,10 +184,39 @@ class Worker:
 
     def run(self, tasks: Sequence[Task]) -> Batch:
         """Execute and judge cases."""
-        batch = self.batch()
-        for origin, case in tasks:
-            self.judge(batch, origin, case)
-        return batch
+        return self.take(tasks, math.inf)[0]
+
+    def take(self, tasks: Sequence[Task], seconds: float) -> tuple[Batch, int]:
+        """Execute cases until the time is over, and judge them together.
+
+        Returns what was found, and how many of the cases were executed: at least one.
+        """
+        end = time.monotonic() + seconds
+        batch, names = self.batch(), [self.baseline.info.name, *self.names]
+        done, size = 0, 0
+        waiting: list[_Executed] = []
+        if self._interrupted:
+            self._interrupted = False
+            raise KeyboardInterrupt
+        with _patient():
+            for origin, case in tasks:
+                try:
+                    waiting.append(self._executed(origin, case, names))
+                except KeyboardInterrupt:
+                    if not done:
+                        raise
+                    # What was executed is judged first; the next call raises.
+                    self._interrupted = True
+                    break
+                size += waiting[-1].size
+                done += 1
+                if size > _TOGETHER:
+                    self._judge(batch, waiting)
+                    waiting, size = [], 0
+                if time.monotonic() >= end:
+                    break
+            self._judge(batch, waiting)
+        return batch, done
 
     def judge(self, batch: Batch, origin: Origin, case: Case) -> list[Comparison]:
         """Execute and judge one case; return the comparison of each target."""
@@ -138,72 +229,67 @@ class Worker:
 
         The baseline's own comparison, which any other needs, is kept where it is named.
         """
-        known = holds(self.torch, needs.since(case), None)
+        (comparisons,) = self._judge(batch, [self._executed(origin, case, names)])
+        return comparisons
+
+    def _executed(self, origin: Origin, case: Case, names: Sequence[str]) -> _Executed:
+        done = _Executed(origin, case, names)
+        known = self._has_everything or holds(self.torch, needs.since(case), None)
         if not known or not holds(self.torch, case.since, case.before):
-            batch.inapplicable += 1
-            batch.known.excuse(case.id)
-            return []
-        given, name = blinded(case), self.baseline.info.name
+            done.applies = False
+            return done
+        given, baseline = blinded(case), self.baseline.info
         try:
             trace = self._execute(self.baseline, given)
         except Crashed as error:
-            return self._unjudged(batch, origin, case, names, error.verdict, str(error))
+            self._lose_all(done, error.verdict, str(error))
+            return done
         if trace.unsupported is not None:
             # What it cannot construct says nothing of what the others construct.
-            return self._unjudged(batch, origin, case, names, "unsupported", trace.unsupported)
-        judge = Judge(
-            case,
-            trace,
-            self.torch,
-            self.baseline.info.declares,
-            self.plan.accuracy,
-            self.baseline.info.semantics,
-        )
-        comparisons = []
-        if name in names:
-            info = self.baseline.info
-            own = judge.compare(name, trace, info.declares, info.semantics)
-            batch.keep(origin, own, self._about)
-            comparisons += [own] if name in self.names else []
+            self._lose_all(done, "unsupported", trace.unsupported)
+            return done
+        heard = []
         for target in self.targets:
-            if target.info.name in names and target.info.name != name:
-                try:
-                    found = self._execute(target, given)
-                except Crashed as error:
-                    batch.known.excuse(case.id)
-                    comparison = without_trace(case, target.info.name, error.verdict, str(error))
-                else:
-                    info = target.info
-                    comparison = judge.compare(info.name, found, info.declares, info.semantics)
-                batch.keep(origin, comparison, self._about)
-                comparisons.append(comparison)
-        return comparisons
-
-    def _unjudged(  # noqa: PLR0917  # a case, and what the baseline said to it
-        self,
-        batch: Batch,
-        origin: Origin,
-        case: Case,
-        names: Sequence[str],
-        verdict: Verdict,
-        reason: str,
-    ) -> list[Comparison]:
-        """Keep the comparisons of a case that the baseline has not run."""
-        batch.known.excuse(case.id)
-        baseline = self.baseline.info.name
-        comparisons = []
-        for name in dict.fromkeys((baseline, *self.names)):
-            if name not in names or name in self.absent:
+            info = target.info
+            if info.name not in names or info.name == baseline.name:
                 continue
-            comparison = (
-                without_trace(case, name, verdict, reason)
-                if name == baseline
-                else without_trace(case, name, "unjudged", f"of {baseline}, {reason}")
-            )
-            batch.keep(origin, comparison, self._about)
-            if name in self.names:
-                comparisons.append(comparison)
-        return comparisons
+            try:
+                found = self._execute(target, given)
+            except Crashed as error:
+                done.lose(info.name, error.verdict, str(error))
+            else:
+                heard.append(Account(info.name, found, info.declares, info.semantics))
+        own = Account(baseline.name, trace, baseline.declares, baseline.semantics)
+        done.hearing = Hearing(case, self.torch, own, tuple(heard))
+        return done
+
+    def _lose_all(self, done: _Executed, verdict: Verdict, reason: str) -> None:
+        """Say of a case that the baseline has not run what becomes of each target."""
+        baseline = self.baseline.info.name
+        done.lose(baseline, verdict, reason)
+        for name in self.names:
+            if name not in self.absent and name != baseline:
+                done.lose(name, "unjudged", f"of {baseline}, {reason}")
+
+    def _judge(self, batch: Batch, waiting: Sequence[_Executed]) -> list[list[Comparison]]:
+        """Judge what was executed, and keep what is found; return the targets' comparisons."""
+        hearings = [done.hearing for done in waiting if done.hearing is not None]
+        judged = judge(hearings, self.plan.accuracy)
+        found = []
+        for done in waiting:
+            comparisons = dict(done.lost)
+            if done.hearing is not None:
+                comparisons |= {each.target: each for each in next(judged)}
+            if not done.applies:
+                batch.inapplicable += 1
+            if done.lost or not done.applies:
+                batch.known.excuse(done.case.id)
+            order = dict.fromkeys((self.baseline.info.name, *self.names))
+            kept = [comparisons[name] for name in order if name in comparisons.keys() & done.names]
+            for comparison in kept:
+                batch.keep(done.origin, comparison, self._about)
+            found.append([each for each in kept if each.target in self.names])
+        return found
 
     def _execute(self, target: Target, case: Case) -> Trace:
         # A command is a process of its own, which is not limited by this one's memory.

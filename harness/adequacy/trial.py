@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.adequacy.catalogue import Variant, planted, sound
 from harness.case.arrays import elements
 from harness.case.model import Case
-from harness.compare import Comparison, Judge
+from harness.compare import Account, Comparison, Hearing, judge
 from harness.targets import Target, resolve
 from harness.versions import holds
 
@@ -58,21 +58,21 @@ class Trial:
         info = self.baseline.info
         if not holds(info.versions["torch"], case.since, case.before):
             return None
-        trace = self.baseline.execute(case)
-        judge = Judge(case, trace, info.versions["torch"], info.declares)
-        judge.compare(info.name, trace, info.declares)
-        verdicts: dict[bytes, bool] = {}
-        found: dict[str, list[str]] = {"planted": [], "sound": []}
+        own = Account(info.name, self.baseline.execute(case), info.declares)
+        # Most mistakes do not show in most cases: equal traces have equal verdicts.
+        alike: dict[bytes, tuple[Account, list[Variant]]] = {}
         for variant, target in self.targets.items():
             if variant.name not in wanted:
                 continue
             done = target.execute(case)
-            # Most mistakes do not show in most cases: equal traces have equal verdicts.
             key = pickle.dumps((done, target.info.declarations))
-            if key not in verdicts:
-                comparison = judge.compare(variant.name, done, target.info.declares)
-                verdicts[key] = diverges(comparison)
-            if verdicts[key]:
+            account = Account(variant.name, done, target.info.declares)
+            alike.setdefault(key, (account, []))[1].append(variant)
+        heard = tuple(account for account, _ in alike.values())
+        ((_, *comparisons),) = judge([Hearing(case, info.versions["torch"], own, heard)])
+        found: dict[str, list[str]] = {"planted": [], "sound": []}
+        for comparison, (_, variants) in zip(comparisons, alike.values(), strict=True):
+            for variant in variants if diverges(comparison) else ():
                 found[variant.kind].append(variant.name)
         return Finding(case.id, cost(case), tuple(found["planted"]), tuple(found["sound"]))
 

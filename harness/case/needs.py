@@ -22,6 +22,9 @@ SINCE = {
 the constructor takes ``bias=False``: found by running torch 1.8.1 to 2.13.0 (reports/versions.md).
 """
 
+EVERYTHING = max(SINCE.values(), key=release)
+"""First release that has all of it."""
+
 
 def dtypes(case: Case) -> set[str]:
     """Return the names of all types that a case's module and arrays have."""

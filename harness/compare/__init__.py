@@ -2,127 +2,134 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.case.model import Case
 from harness.compare import discrete
-from harness.compare.assess import Assessed, Declarations, Judged, assess
+from harness.compare.assess import assess
 from harness.compare.blame import blame, equal_elements
-from harness.compare.consistent import NAME, consistency
 from harness.compare.documented import note_numbers, undocumented
 from harness.compare.exactly import CLASSES
-from harness.compare.findings import Comparison, Divergence, Holding, Measure, Worst, measured
+from harness.compare.findings import (
+    CONSISTENCY,
+    Comparison,
+    Divergence,
+    Holding,
+    Measure,
+    Measured,
+    Worst,
+)
+from harness.compare.follow import follow
+from harness.compare.judged import Account, Assessed
 from harness.compare.published import published
 from harness.dtypes import name_of
-from harness.oracle import Declared, Step
-from harness.semantics import TORCH, Semantics
-from harness.trace import RESULTS, STATE, Raised, Trace, same_bits
+from harness.trace import RESULTS, STATE, Array, Raised, same_bits
 
-__all__ = ["CLASSES", "Comparison", "Divergence", "Holding", "Judge", "Measure"]
-
-
-def _nothing(_: Step) -> Declared | None:
-    return None
+__all__ = [
+    "CLASSES",
+    "Account",
+    "Comparison",
+    "Divergence",
+    "Hearing",
+    "Holding",
+    "Measure",
+    "judge",
+]
 
 
 @dataclass(frozen=True)
-class Judge:
-    """The judge of one case: made with the baseline's trace, asked for each target's.
+class Hearing:
+    """What implementations did with a case.
 
     Attributes
     ----------
     case : Case
-    baseline : Trace
     torch : str
         The baseline's version, for expectations that hold in some versions only.
-    declarations : callable
-        What the baseline declares of its accuracy in a step.
-    accuracy : str or None
-        The class whose bound is the standard; None for that of the input's type.
-    semantics : Semantics
-        What the baseline documents to mean otherwise than torch.
+    baseline : Account
+    targets : tuple of Account
     """
 
     case: Case
-    baseline: Trace
     torch: str
-    declarations: Declarations = _nothing
-    accuracy: str | None = None
-    semantics: Semantics = TORCH
+    baseline: Account
+    targets: tuple[Account, ...] = ()
 
-    def __post_init__(self) -> None:
-        judged = assess(
-            self.case,
-            self.baseline,
-            self.declarations,
-            self.accuracy,
-            semantics=self.semantics,
-        )
-        object.__setattr__(self, "_judged", judged)
 
-    def compare(
-        self,
-        target: str,
-        trace: Trace,
-        declarations: Declarations = _nothing,
-        semantics: Semantics = TORCH,
-    ) -> Comparison:
-        """Judge a target's trace; the baseline's own trace is judged too, as any other.
+def judge(hearings: Sequence[Hearing], accuracy: str | None = None) -> Iterator[list[Comparison]]:
+    """Judge traces; many cases at once take a fraction of the time that they take one by one.
 
-        Parameters
-        ----------
-        target : str
-            The target's name.
-        trace : Trace
-        declarations : callable
-            From a step to what the target declares of its accuracy in it.
-        semantics : Semantics
-            What the target documents to mean otherwise than torch.
-        """
-        found = Comparison(self.case.id, target)
-        theirs: tuple[Assessed, ...] = self._judged  # type: ignore[attr-defined]
-        ours = (
-            theirs
-            if trace is self.baseline
-            else assess(self.case, trace, declarations, self.accuracy, theirs, semantics=semantics)
-        )
-        if self._constructed(found, trace):
-            self._steps(found, ours, theirs)
-        found.divergences += published(self.case, trace, self.baseline, self.torch)
-        found.divergences = list(undocumented(found, found.divergences, semantics))
-        checked = {name for each in self.case.expect for name, _ in each.numbers()}
-        _conclude(found, checked, own=trace is self.baseline)
-        return found
+    Parameters
+    ----------
+    hearings : sequence of Hearing
+    accuracy : str, optional
+        The class whose bound is the standard; by default that of the input's type.
 
-    def _constructed(self, found: Comparison, trace: Trace) -> bool:
-        """Compare the constructors; return whether there are steps to compare."""
-        if trace.unsupported is not None:
-            found.reason = trace.unsupported
+    Yields
+    ------
+    list of Comparison
+        For each hearing that of the baseline, which is judged as any other, then the targets'.
+    """
+    heard = [
+        (asked, account)
+        for hearing in hearings
+        for asked in [tuple(follow(hearing.case))]
+        for account in (hearing.baseline, *hearing.targets)
+    ]
+    assessed = iter(assess(heard, accuracy))
+    for hearing in hearings:
+        theirs = next(assessed)
+        yield [
+            _compare(hearing, hearing.baseline, theirs, theirs),
+            *[_compare(hearing, target, next(assessed), theirs) for target in hearing.targets],
+        ]
+
+
+def _compare(
+    hearing: Hearing, target: Account, ours: list[Assessed], theirs: list[Assessed]
+) -> Comparison:
+    case, baseline = hearing.case, hearing.baseline
+    found = Comparison(case.id, target.name)
+    if _constructed(found, hearing, target):
+        _steps(found, ours, theirs)
+    found.divergences += published(case, target.trace, baseline.trace, hearing.torch)
+    found.divergences = list(undocumented(found, found.divergences, target.semantics))
+    checked = {name for each in case.expect for name, _ in each.numbers()}
+    _conclude(found, checked, own=target is baseline)
+    return found
+
+
+def _constructed(found: Comparison, hearing: Hearing, target: Account) -> bool:
+    """Compare the constructors; return whether there are steps to compare."""
+    trace, baseline = target.trace, hearing.baseline.trace
+    if trace.unsupported is not None:
+        found.reason = trace.unsupported
+        found.bitwise_equal = False
+        return False
+    found.divergences += discrete.errors(
+        (-1, 0), hearing.case.raises, trace.raised, baseline.raised
+    )
+    if trace.raised is not None or baseline.raised is not None:
+        found.bitwise_equal = trace.raised is not None and baseline.raised is not None
+        return False
+    if trace is not baseline:
+        found.divergences += discrete.initial(trace.initial, baseline.initial)
+    return True
+
+
+def _steps(found: Comparison, ours: list[Assessed], theirs: list[Assessed]) -> None:
+    saved: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    for target, baseline in zip(ours, theirs, strict=False):
+        at = target.done.step, target.done.repetition
+        go_on = _step(found, at, target, baseline, saved)
+        for side, assessed in zip(saved, (target, baseline), strict=True):
+            if assessed.done.saved is not None:
+                side[assessed.asked.step.save] = assessed.done.saved  # type: ignore[union-attr]
+        if not go_on:
             found.bitwise_equal = False
-            return False
-        found.divergences += discrete.errors(
-            (-1, 0), self.case.raises, trace.raised, self.baseline.raised
-        )
-        if trace.raised is not None or self.baseline.raised is not None:
-            found.bitwise_equal = trace.raised is not None and self.baseline.raised is not None
-            return False
-        found.divergences += discrete.initial(trace.initial, self.baseline.initial)
-        return True
-
-    def _steps(
-        self, found: Comparison, ours: tuple[Assessed, ...], theirs: tuple[Assessed, ...]
-    ) -> None:
-        saved: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        for target, baseline in zip(ours, theirs, strict=False):
-            at = target.done.step, target.done.repetition
-            go_on = _step(found, at, target, baseline, saved)
-            for side, assessed in zip(saved, (target, baseline), strict=True):
-                if assessed.done.saved is not None:
-                    side[assessed.asked.step.save] = assessed.done.saved  # type: ignore[union-attr]
-            if not go_on:
-                found.bitwise_equal = False
-                return
+            return
 
 
 def _step(
@@ -148,6 +155,10 @@ def _step(
         found.divergences += differing
         if any(each.aspect == "error" for each in differing):
             return False
+    if target is baseline:  # no array differs from itself
+        _numbers(found, at, target, baseline)
+        found.divergences += discrete.untouched(at, target)
+        return True
     gradients = frozenset(RESULTS[1:]) if missing is not None else frozenset()
     found.divergences += discrete.results(at, target, baseline, gradients)
     _numbers(found, at, target, baseline)
@@ -168,32 +179,31 @@ def _unsupported(target: Assessed, baseline: Raised | None) -> str | None:
 
 
 def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline: Assessed) -> None:
-    reasons = set(found.declared)
-    for quantity, ours in target.judged.items():
-        if ours.declared is not None:
-            reasons.add(ours.declared.reason)
-        measure = measured(found.id, ours)
-        if found.worst is None or measure.ratio > found.worst.ratio:
-            found.worst = Worst(quantity, at[0], measure.ratio, measure.ulp)
-        theirs = baseline.judged.get(quantity)
-        if theirs is not None:
-            measure.bitwise = equal_elements(ours, theirs)
-            measure.nearer, measure.farther = ours.worst < theirs.worst, ours.worst > theirs.worst
-            if measure.ratio > 1 or theirs.worst > 1:
-                found.divergences += blame(at, ours, theirs)
-        found.measure(_holding(target, ours), measure)
-    found.declared = tuple(sorted(reasons))
+    for quantity, ours in target.figures.items():
+        if found.worst is None or ours.ratio > found.worst.ratio:
+            found.worst = Worst(quantity, at[0], ours.ratio, ours.ulp)
+        theirs, array = baseline.figures.get(quantity), target.computed[quantity]
+        holding = _holding(target, quantity, array)
+        if theirs is None:
+            found.measured.append(Measured(holding, array.size, ours))
+            continue
+        same = equal_elements(array, baseline.computed[quantity])
+        nearer, farther = ours.ratio < theirs.ratio, ours.ratio > theirs.ratio
+        found.measured.append(Measured(holding, array.size, ours, same, nearer, farther))
+        if ours.ratio > 1 or theirs.ratio > 1:
+            found.divergences += blame(at, target.judged[quantity], baseline.judged[quantity])
+    if target.figures and target.declared is not None:
+        found.declared = tuple(sorted({*found.declared, target.declared.reason}))
     note_numbers(found, target)
-    own = consistency(found.id, target)
-    if own is not None:
-        output = _holding(target, target.judged["output"])
-        found.measure(output._replace(quantity=NAME), own)
+    if target.consistency is not None:
+        output = target.computed["output"]
+        holding = _holding(target, CONSISTENCY, output)
+        found.measured.append(Measured(holding, output.size, target.consistency))
 
 
-def _holding(assessed: Assessed, judged: Judged) -> Holding:
-    forward = assessed.asked.step.forward
-    layout = forward.input.layout if forward is not None else "contiguous"
-    return Holding(judged.quantity, assessed.asked.step.kind, name_of(judged.array.dtype), layout)
+def _holding(assessed: Assessed, quantity: str, array: Array) -> Holding:
+    asked = assessed.asked
+    return Holding(quantity, asked.mode, name_of(array.dtype), asked.layout)
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:
@@ -210,7 +220,6 @@ def _bitwise(target: Assessed, baseline: Assessed) -> bool:
 
 def _conclude(found: Comparison, checked: set[str], *, own: bool) -> None:
     """Give the verdict; `checked` are the quantities that the case publishes numbers of."""
-    measures = [(each, held.quantity) for held, each in found.measures.items() if each.elements]
     culprits = {
         "target" if each.aspect == "published" else each.culprit for each in found.divergences
     }
@@ -220,9 +229,15 @@ def _conclude(found: Comparison, checked: set[str], *, own: bool) -> None:
         found.verdict = "unsupported"
     elif culprits:
         # Outside its bound as the baseline is, and no worse, a target is what it claims to be.
-        inside = all(measure.ratio <= 1 for measure in found.measures.values())
+        inside = all(each.figures.ratio <= 1 for each in found.measured)
         found.verdict = "baseline_inaccurate" if inside or own else "agree"
-    elif measures and not any(
-        each.unjudged < each.elements or quantity in checked for each, quantity in measures
-    ):
+    elif _nothing_judged(found, checked):
         found.verdict = "unjudged"
+
+
+def _nothing_judged(found: Comparison, checked: set[str]) -> bool:
+    measured = [each for each in found.measured if each.elements]
+    return bool(measured) and not any(
+        each.figures.unjudged < each.elements or each.holding.quantity in checked
+        for each in measured
+    )

@@ -1,251 +1,193 @@
-"""One implementation against the exact result: how far each number of its trace is off."""
+"""Traces against the exact results: how far each of their numbers is off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.case.model import Case
-from harness.compare.exactly import CLASSES, Exact, Standard
-from harness.compare.follow import Asked, follow, question, real
-from harness.compare.together import Extreme, extreme
+from harness.compare.exactly import quantities_of
+from harness.compare.follow import Asked
+from harness.compare.judged import Account, Assessed, Declarations
+from harness.compare.question import Question, question, real
+from harness.compare.stack import Stack
 from harness.dtypes import name_of
-from harness.oracle import (
-    Declared,
-    Expected,
-    Quantity,
-    Step,
-    ratios,
-    standard_accuracy,
-)
-from harness.oracle.arithmetic import distance
-from harness.semantics import TORCH, Semantics
-from harness.trace import STATE, Array, StepTrace, Trace, same_bits
+from harness.oracle import RUNNING, Declared, Quantity, Step, standard_accuracy
+from harness.trace import Array, StepTrace, same_bits
 
-Declarations = Callable[[Step], Declared | None]
-"""What an implementation declares of its accuracy in a step."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One quantity of one execution against the exact result.
-
-    Attributes
-    ----------
-    array : array
-        What the implementation computed.
-    exact : Exact
-        Exact results from the implementation's own state before the step.
-    declared : Declared or None
-    accuracy : str
-        The class whose bound is the standard.
-    quantity : str
-    extreme : Extreme
-        The largest error over bound of the whole array.
-    """
-
-    array: Array
-    exact: Exact
-    declared: Declared | None
-    accuracy: str
-    quantity: Quantity
-    extreme: Extreme
-
-    @property
-    def standard(self) -> Standard:
-        """What the verdict holds the values against."""
-        return self.exact.standard(self.quantity, self.accuracy, self.declared)
-
-    @property
-    def expected(self) -> Expected:
-        """Exact values and the standard's bounds."""
-        return self.standard.expected
-
-    @cached_property
-    def ratio(self) -> NDArray[np.float64]:
-        """Error over bound of each element; above 1 is a mistake."""
-        return ratios(self.array, self.expected)
-
-    @property
-    def worst(self) -> float:
-        """The largest ratio."""
-        return self.extreme.ratio
-
-    @property
-    def worst_index(self) -> tuple[int, ...]:
-        """Where the largest ratio is."""
-        return tuple(int(each) for each in np.unravel_index(self.extreme.at, self.array.shape))
-
-    @cached_property
-    def error(self) -> NDArray[np.float64]:
-        """Absolute errors; a special value in the wrong place is infinitely wrong."""
-        with np.errstate(all="ignore"):
-            rounded = self.expected.values
-            given = self.array.astype(np.float64)
-            error = distance(self.array, self.expected.exact)
-            same = (given == rounded) | (np.isnan(given) & np.isnan(rounded))
-            return np.where(
-                same & ~np.isfinite(rounded), 0.0, np.where(np.isnan(error), np.inf, error)
-            )
-
-    def ulp(self) -> float:
-        """Return the error where the ratio is largest, in ulps of the channel's largest value."""
-        worst = self.extreme.ratio
-        return self.standard.ulps(worst, self.extreme.at) if worst else 0.0
-
-    def held(self) -> int:
-        """Return the index of the strictest class that the values hold, their number if none."""
-        if self.extreme.strictest:
-            return 0
-        for index, accuracy in enumerate(CLASSES):
-            if accuracy == self.accuracy:
-                worst = self.worst
-            else:
-                standard = self.exact.standard(self.quantity, accuracy, self.declared)
-                worst = extreme(self.array, standard.expected).ratio
-            if worst <= 1:
-                return index
-        return len(CLASSES)
-
-
-@dataclass(frozen=True)
-class Assessed:
-    """One execution of a step against the exact result.
-
-    Attributes
-    ----------
-    asked : Asked
-    before : mapping of str to array or None
-        The implementation's state before the execution.
-    done : StepTrace
-    exact : Exact or None
-        None where nothing is computed, or nothing can be said.
-    judged : dict of str to Judged
-        By quantity.
-    semantics : Semantics
-        What the implementation documents to mean otherwise.
-    """
-
-    asked: Asked
-    before: Mapping[str, Array | None]
-    done: StepTrace
-    exact: Exact | None
-    judged: dict[str, Judged]
-    semantics: Semantics = TORCH
+_ELEMENTS = 2**16
+"""Most elements of a quantity that are stacked: beyond it a stack is no faster, only larger."""
 
 
 def assess(
-    case: Case,
-    trace: Trace,
-    declarations: Declarations,
-    accuracy: str | None = None,
-    other: tuple[Assessed, ...] = (),
-    *,
-    semantics: Semantics = TORCH,
-) -> tuple[Assessed, ...]:
-    """Judge every number of a trace against the exact result.
+    heard: Iterable[tuple[Sequence[Asked], Account]], accuracy: str | None = None
+) -> list[list[Assessed]]:
+    """Judge every number of traces against the exact results.
 
     Parameters
     ----------
-    case : Case
-    trace : Trace
-    declarations : callable
-        From a step to what the implementation declares of its accuracy in it.
+    heard : iterable
+        What a case asks (`follow`), and what an implementation did with it.
     accuracy : str, optional
         The class whose bound is the standard; by default that of the input's type.
-    other : tuple of Assessed
-        Another implementation's assessment of the same case, whose exact results are used again
-        where both had the same state before the step and mean the same.
-    semantics : Semantics
-        What the implementation documents to mean otherwise.
+
+    Returns
+    -------
+    list of list of Assessed
+        Of each trace, its executions.
     """
-    assessed: list[Assessed] = []
-    before = trace.initial
-    for position, (asked, done) in enumerate(zip(follow(case), trace.steps, strict=False)):
-        shared = other[position] if position < len(other) else None
-        exact = _exact(asked, before, done, shared, semantics)
-        judged: dict[str, Judged] = {}
-        if exact is not None:
-            declared = declarations(exact.step)
-            standard = accuracy or standard_accuracy(name_of(exact.step.input.dtype))
-            same = shared.judged if shared is not None and shared.exact is exact else {}
-            computed = dict(_computed(exact, before, done))
-            for quantity, array in computed.items():
-                theirs = same.get(quantity)
-                if theirs and theirs.declared == declared and same_bits(theirs.array, array):
-                    judged[quantity] = theirs
-            new = {each: array for each, array in computed.items() if each not in judged}
-            extremes = exact.extremes(new, standard, declared)
-            for quantity, array in new.items():
-                judged[quantity] = Judged(
-                    array, exact, declared, standard, quantity, extremes[quantity]
-                )
-        assessed.append(Assessed(asked, before, done, exact, judged, semantics))
-        before = done.state
-    return tuple(assessed)
+    waiting, found = _Waiting(accuracy), []
+    for asked, account in heard:
+        before, executions = account.trace.initial, []
+        for each, done in zip(asked, account.trace.steps, strict=False):
+            executions.append(Assessed(each, before, done, account.semantics))
+            waiting.add(executions[-1], account.declarations)
+            before = done.state
+        found.append(executions)
+    waiting.judge()
+    return found
 
 
-def _exact(
-    asked: Asked,
-    before: Mapping[str, Array | None],
-    done: StepTrace,
-    shared: Assessed | None,
-    semantics: Semantics,
-) -> Exact | None:
-    if asked.step.forward is None or not ("output" in done.results or _updated(before, done)):
-        return None
-    if (
-        shared is not None
-        and shared.exact is not None
-        and shared.semantics == semantics
-        and _same(before, shared.before)
-    ):
-        return shared.exact
-    try:
-        step = question(asked, before, gradients=done.raised is None, semantics=semantics)
-    except ValueError:  # an implementation that computes where no result is defined
-        return None
-    # Without elements, torch takes types that it computes nothing in.
-    return None if step is None or not real(step) else Exact(step)
+@dataclass(eq=False)
+class _Form:
+    """What executions have in common that ask the same in the same shapes and types.
+
+    Attributes
+    ----------
+    step : Step
+        One of them.
+    accuracy : str
+    quantities : list of (quantity, shape)
+        Those that are computed; those of the state come last.
+    """
+
+    step: Step
+    accuracy: str
+    quantities: list[tuple[Quantity, tuple[int, ...]]]
+    declared: dict[Declarations, Declared | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, asks: Question, accuracy: str | None) -> _Form | None:
+        """Return the form of a question, None where no result is defined."""
+        try:
+            step = asks.step
+        except ValueError:
+            return None
+        if not real(step):  # without elements, torch takes types that it computes nothing in
+            return None
+        images, row = step.input.shape, (step.channels,)
+        quantities = [
+            (quantity, images if quantity in ("output", "grad_input") else row)
+            for quantity in quantities_of(step)
+        ]
+        return cls(step, accuracy or standard_accuracy(name_of(step.input.dtype)), quantities)
+
+    def declares(self, declarations: Declarations) -> Declared | None:
+        if declarations not in self.declared:
+            self.declared[declarations] = declarations(self.step)
+        return self.declared[declarations]
+
+
+def _judge(alike: list[Assessed]) -> None:
+    """Judge executions of one form, declaration and set of computed quantities."""
+    asks = [each.question for each in alike if each.question is not None]
+    accuracy, declared = alike[0].accuracy, alike[0].declared
+    stack = Stack(asks, accuracy, declared)
+    for quantity in alike[0].computed:
+        figures = stack.figures(quantity, [each.computed[quantity] for each in alike])
+        for execution, found in zip(alike, figures, strict=True):
+            execution.figures[quantity] = found
+    telling = [each for each in alike if _tells(each)]
+    if telling:
+        stack = Stack([each.question for each in telling if each.question], accuracy, declared)
+        names: tuple[Quantity, ...] = ("output", *RUNNING)
+        output, mean, variance = ([each.computed[name] for each in telling] for name in names)
+        figures = stack.consistency(output, mean, variance)
+        for execution, found in zip(telling, figures, strict=True):
+            execution.consistency = found
+
+
+def _tells(execution: Assessed) -> bool:
+    """Whether the running statistics after an execution are those of its batch."""
+    asks = execution.question
+    if asks is None or asks.factor != 1 or not asks.input.size:
+        return False
+    old = asks.running_mean, asks.running_var
+    return (
+        execution.computed.keys() >= {"output", *RUNNING}
+        # 0·nan is nan: what is left behind is not the batch's alone.
+        and all(each is not None and bool(np.isfinite(each).all()) for each in old)
+    )
+
+
+class _Waiting:
+    """Executions on their way into stacks."""
+
+    def __init__(self, accuracy: str | None) -> None:
+        self._accuracy = accuracy
+        self._forms: dict[object, _Form | None] = {}
+        self._alike: dict[object, list[Assessed]] = {}
+
+    def add(self, execution: Assessed, declarations: Declarations) -> None:
+        """Put an execution to those that are like it."""
+        asked, before, done = execution.asked, execution.before, execution.done
+        if "output" not in done.results and not _updated(before, done):
+            return
+        try:
+            gradients = done.raised is None
+            asks = question(asked, before, gradients=gradients, semantics=execution.semantics)
+        except ValueError:  # a counter that is no number
+            return
+        if asks is None:
+            return
+        key = asks.form
+        if key not in self._forms:
+            self._forms[key] = _Form.of(asks, self._accuracy)
+        form = self._forms[key]
+        if form is None:
+            return
+        execution.question = asks
+        execution.accuracy, execution.declared = form.accuracy, form.declares(declarations)
+        execution.computed = dict(_computed(form, before, done))
+        if not execution.computed:
+            return
+        types = [(name, array.dtype) for name, array in execution.computed.items()]
+        self._alike.setdefault((key, execution.declared, *types), []).append(execution)
+
+    def judge(self) -> None:
+        """Judge all of them, as many at a time as pays."""
+        for alike in self._alike.values():
+            largest = max(array.size for array in alike[0].computed.values())
+            count = max(1, _ELEMENTS // max(1, largest))
+            for start in range(0, len(alike), count):
+                _judge(alike[start : start + count])
 
 
 def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:
     """Whether a step that has no output, since it raised, has moved the running statistics."""
-    names = ("running_mean", "running_var")
-    return done.raised is not None and not _same(before, done.state, names)
-
-
-def _same(
-    one: Mapping[str, Array | None],
-    other: Mapping[str, Array | None],
-    names: tuple[str, ...] = STATE,
-) -> bool:
-    for name in names:
-        mine, theirs = one.get(name), other.get(name)
-        if (mine is None) != (theirs is None):
-            return False
-        if mine is not None and theirs is not None and not same_bits(mine, theirs):
-            return False
-    return True
+    if done.raised is None:
+        return False
+    for name in RUNNING:
+        old, new = before.get(name), done.state.get(name)
+        if (old is None) != (new is None):
+            return True
+        if old is not None and new is not None and not same_bits(old, new):
+            return True
+    return False
 
 
 def _computed(
-    exact: Exact, before: Mapping[str, Array | None], done: StepTrace
+    form: _Form, before: Mapping[str, Array | None], done: StepTrace
 ) -> Iterator[tuple[Quantity, Array]]:
     """Yield those quantities of a step that the implementation has in the expected shape."""
-    shape, row = exact.step.input.shape, (exact.step.channels,)
     failed = done.raised is not None and done.raised.phase == "forward"
-    for quantity in exact.quantities:
-        running = quantity.startswith("running")
+    for quantity, shape in form.quantities:
+        running = quantity in RUNNING
         # A step that raised before its update owes none.
         if running and failed and not _updated(before, done):
             continue
         array = (done.state if running else done.results).get(quantity)
-        if array is None or array.dtype.kind == "c":  # its type differs, and it has no distance
-            continue
-        if array.shape == (shape if quantity in ("output", "grad_input") else row):
+        # A complex array has another type, which is said elsewhere, and no distance.
+        if array is not None and array.shape == shape and array.dtype.kind != "c":
             yield quantity, array

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare.assess import Judged
 from harness.compare.findings import Culprit, Divergence, number
+from harness.compare.judged import Judged
 from harness.oracle import ulps
+from harness.trace import Array
 
 
 def blame(at: tuple[int, int], target: Judged, baseline: Judged) -> list[Divergence]:
@@ -25,12 +26,12 @@ def blame(at: tuple[int, int], target: Judged, baseline: Judged) -> list[Diverge
         The same quantity of both.
     """
     found = []
-    if baseline.worst > 1:
+    if baseline.figures.ratio > 1:
         found.append(_divergence(at, "baseline", baseline, baseline.ratio > 1, baseline))
-    if target.worst > 1 and target is not baseline:
+    if target.figures.ratio > 1 and target is not baseline:
         outside = (target.ratio > 1) & (target.error > baseline.error)
         if outside.any():
-            culprit: Culprit = "both" if baseline.worst > 1 else "target"
+            culprit: Culprit = "both" if baseline.figures.ratio > 1 else "target"
             found.append(_divergence(at, culprit, target, outside, baseline))
     return found
 
@@ -64,11 +65,10 @@ def _divergence(
     )
 
 
-def equal_elements(target: Judged, baseline: Judged) -> int:
-    """Return how many elements are equal bit for bit."""
-    one, other = target.array, baseline.array
-    if target is baseline:
-        return int(one.size)
+def equal_elements(one: Array, other: Array) -> int:
+    """Return how many elements of two arrays of one shape are equal bit for bit."""
+    if one is other:
+        return one.size
     if one.dtype != other.dtype:
         return 0
     words = _WORDS[one.dtype.itemsize]

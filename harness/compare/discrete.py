@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from harness.case.model import LoadStep, Raises
-from harness.compare.assess import Assessed
 from harness.compare.findings import Aspect, Divergence, number
+from harness.compare.judged import Assessed
 from harness.compare.transfer import Moves, expected
 from harness.trace import RESULTS, STATE, Array, Raised, same_bits
 
@@ -95,7 +95,7 @@ def state(
             continue
         different = list(form(at, name, ours, theirs))
         yield from different
-        if different or ours is None or name in target.judged:
+        if different or ours is None or name in target.computed:
             continue
         wanted = expected(name, moves[1], moves[0])
         if wanted is not None:

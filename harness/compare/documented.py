@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from harness.compare.assess import Assessed
 from harness.compare.findings import Comparison, Divergence
-from harness.semantics import Difference, Semantics
+from harness.compare.judged import Assessed
+from harness.semantics import TORCH, Difference, Semantics
 
 
 def undocumented(
@@ -59,11 +59,13 @@ def note(found: Comparison, difference: Difference | None) -> None:
 
 def note_numbers(found: Comparison, target: Assessed) -> None:
     """Note what the target documents of the numbers of a step."""
-    output, mean = target.judged.get("output"), target.judged.get("running_mean")
+    computed, semantics = target.computed, target.semantics
+    if semantics is TORCH or target.question is None:
+        return
     # To a module of float32 the rounding of eps is nothing new.
-    if output is not None and output.array.dtype == np.float64:
-        note(found, target.semantics.eps)
-    if mean is not None and mean.exact.step.factor != target.asked.momentum:
-        note(found, target.semantics.momentum)
-    if "running_var" in target.judged:
-        note(found, target.semantics.running_var)
+    if "output" in computed and computed["output"].dtype == np.float64:
+        note(found, semantics.eps)
+    if "running_mean" in computed and target.question.factor != target.asked.momentum:
+        note(found, semantics.momentum)
+    if "running_var" in computed:
+        note(found, semantics.running_var)

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat, TypeVar
 from harness.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from harness.compare.assess import Judged
+    from harness.compare.stack import Figures
 
 Culprit = Literal["target", "baseline", "both"]
 Aspect = Literal[
     "value", "presence", "dtype", "shape", "layout", "error", "state", "input", "published"
 ]
+
+
+CONSISTENCY = "self_consistency"
+"""What reports call the output against reported statistics, among the quantities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,28 @@ class Holding(NamedTuple):
     """Of the input."""
 
 
+class Measured(NamedTuple):
+    """What was measured of one quantity in one step.
+
+    Attributes
+    ----------
+    holding : Holding
+    elements : int
+    figures : Figures
+    bitwise : int
+        Elements equal to the baseline's bit for bit.
+    nearer, farther : bool
+        Its largest error over bound is below, or above, the baseline's.
+    """
+
+    holding: Holding
+    elements: int
+    figures: Figures
+    bitwise: int = 0
+    nearer: bool = False
+    farther: bool = False
+
+
 @dataclass(slots=True)
 class Measure:
     """How near one quantity came to the exact result, over steps and cases.
@@ -105,6 +131,20 @@ class Measure:
     nearer: int = 0
     farther: int = 0
 
+    def add(self, case: str, each: Measured, ratio: float) -> None:
+        """Add what was measured in a step of a case, `ratio` standing for the figures' own."""
+        figures = each.figures
+        self.elements += each.elements
+        self.unjudged += figures.unjudged
+        self.vacuous += figures.vacuous
+        self.bitwise += each.bitwise
+        self.nearer += each.nearer
+        self.farther += each.farther
+        self.ulp = max(self.ulp, figures.ulp)
+        self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, ratio, case)
+        if figures.held:
+            self.held, self.held_at = _worse(self.held, self.held_at, figures.held, case)
+
     def merge(self, other: Measure) -> None:
         """Add what another measure of the same holding has found."""
         self.elements += other.elements
@@ -135,21 +175,6 @@ def _worse(size: Size, at: str, other: Size, other_at: str) -> tuple[Size, str]:
     return size, at
 
 
-def measured(case: str, judged: Judged) -> Measure:
-    """Return the measure of one quantity in one step."""
-    held = judged.held()
-    return Measure(
-        elements=judged.array.size,
-        unjudged=judged.standard.unjudged,
-        vacuous=judged.standard.vacuous,
-        ratio=judged.worst,
-        ulp=judged.ulp(),
-        ratio_at=case,
-        held=held,
-        held_at=case if held else "",
-    )
-
-
 class Worst(NamedTuple):
     """The largest error over bound of a case."""
 
@@ -170,7 +195,7 @@ class Comparison:
     target : str
     verdict : str
     divergences : list of Divergence
-    measures : dict of Holding to Measure
+    measured : list of Measured
     worst : Worst or None
         None where no number was judged.
     bitwise_equal : bool
@@ -187,20 +212,20 @@ class Comparison:
     target: str
     verdict: Verdict = "agree"
     divergences: list[Divergence] = field(default_factory=list)
-    measures: dict[Holding, Measure] = field(default_factory=dict)
+    measured: list[Measured] = field(default_factory=list)
     worst: Worst | None = None
     bitwise_equal: bool = True
     reason: str | None = None
     link: str | None = None
     declared: tuple[str, ...] = ()
 
-    def measure(self, holding: Holding, measure: Measure) -> None:
-        """Add what was measured in one step."""
-        before = self.measures.get(holding)
-        if before is None:
-            self.measures[holding] = measure
-        else:
-            before.merge(measure)
+    @property
+    def measures(self) -> dict[Holding, Measure]:
+        """What was measured, over all steps."""
+        measures: dict[Holding, Measure] = {}
+        for each in self.measured:
+            measures.setdefault(each.holding, Measure()).add(self.id, each, each.figures.ratio)
+        return measures
 
 
 def number(value: SupportsFloat) -> str | float:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -30,14 +29,7 @@ def judge(here: Worker, tasks: Sequence[Task], seconds: float) -> tuple[Batch, i
 
     Returns what was found, and how many of the cases were judged: at least one.
     """
-    end = time.monotonic() + seconds
-    batch, done = here.batch(), 0
-    for origin, case in tasks:
-        here.judge(batch, origin, case)
-        done += 1
-        if time.monotonic() >= end:
-            break
-    return batch, done
+    return here.take(tasks, seconds)
 
 
 def share(here: Worker, task: Task, name: str | None) -> Batch:

@@ -5,13 +5,15 @@ harness.explain("cases/seed/notebook.yaml::notebook-14-hundred-train-steps-then-
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.case.find import find
 from harness.case.model import Case
-from harness.compare import Comparison, Judge
+from harness.compare import Account, Comparison, Hearing, judge
 from harness.compare.assess import assess
+from harness.compare.follow import follow
 from harness.errors import InvalidInput
 from harness.explanation.blocks import Block, Heading, Lines, Words
 from harness.explanation.forms import to_html, to_markdown, to_text
@@ -72,11 +74,12 @@ def explain(
     """
     chosen = case if isinstance(case, Case) else find(case)[1]
     baseline, other = _here(against), _here(target)
-    told = [_told(chosen, baseline)]
+    heard = [_heard(chosen, baseline)]
     if other.info.name != baseline.info.name:
-        told.append(_told(chosen, other))
-    blocks = [*story(chosen, told), *_verdict(chosen, baseline, other, told)]
-    return Explanation(chosen, tuple(blocks))
+        heard.append(_heard(chosen, other))
+    assessed = assess((tuple(follow(chosen)), account) for account in heard)
+    told = [Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True)]
+    return Explanation(chosen, (*story(chosen, told), *_verdict(chosen, heard)))
 
 
 def _here(spec: str | type[Any]) -> Target:
@@ -86,31 +89,25 @@ def _here(spec: str | type[Any]) -> Target:
     return target
 
 
-def _told(case: Case, target: Target) -> Told:
+def _heard(case: Case, target: Target) -> Account:
+    info = target.info
     try:
         trace = target.execute(blinded(case))
     except Crashed as error:
-        raise InvalidInput(f"{target.info.name} gives no result to explain: {error}") from None
-    info = target.info
-    return Told(info.name, trace, assess(case, trace, info.declares, semantics=info.semantics))
+        raise InvalidInput(f"{info.name} gives no result to explain: {error}") from None
+    return Account(info.name, trace, info.declares, info.semantics)
 
 
-def _verdict(case: Case, baseline: Target, target: Target, told: list[Told]) -> list[Block]:
+def _verdict(case: Case, heard: Sequence[Account]) -> list[Block]:
     import torch  # slow, and the targets have it by now
 
-    theirs, ours = baseline.info, target.info
-    judge = Judge(
-        case,
-        told[0].trace,
-        str(torch.__version__),
-        theirs.declares,
-        semantics=theirs.semantics,
-    )
-    found = judge.compare(ours.name, told[-1].trace, ours.declares, ours.semantics)
+    baseline, *targets = heard
+    hearing = Hearing(case, str(torch.__version__), baseline, tuple(targets))
+    ((*_, found),) = judge([hearing])
     return [
         Heading(2, "Verdict"),
-        Words(_sentence(found, baseline.info.name)),
-        *([Lines(tuple(_differences(found, baseline.info.name)))] if found.divergences else []),
+        Words(_sentence(found, baseline.name)),
+        *([Lines(tuple(_differences(found, baseline.name)))] if found.divergences else []),
     ]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.case.model import Case
 from harness.case.writer import to_yaml
-from harness.compare.assess import Assessed, Judged
+from harness.compare.judged import Assessed, Judged
 from harness.explanation.arithmetic import CHANNELS, Worked
 from harness.explanation.blocks import Block, Heading, Lines, Plot, Table, Words, printed, short
 from harness.oracle import ulps
@@ -28,12 +28,12 @@ class Told:
     ----------
     name : str
     trace : Trace
-    assessed : tuple of Assessed
+    assessed : sequence of Assessed
     """
 
     name: str
     trace: Trace
-    assessed: tuple[Assessed, ...]
+    assessed: Sequence[Assessed]
 
 
 def story(case: Case, told: Sequence[Told]) -> Iterator[Block]:
@@ -103,9 +103,9 @@ def _brief(array: Array | None) -> str:
 
 def _forward(first: Sequence[tuple[str, Assessed]]) -> Iterator[Block]:
     name, baseline = first[0]
-    if baseline.exact is None:
+    if baseline.question is None:
         return
-    worked = Worked(baseline.exact.step, baseline.asked)
+    worked = Worked(baseline.question.step, baseline.asked)
     given = worked.step.input
     yield Words(
         f"Input: {given.dtype.name}, shape {given.shape}, {worked.step.count} values a channel."
@@ -167,7 +167,7 @@ def _beside(first: Sequence[tuple[str, Assessed]]) -> Iterator[Block]:
                 *(_value(assessed.judged.get(quantity), index) for _, assessed in first),
                 repr(float(judged.expected.values[index])),
                 *(_ulp(assessed.judged.get(quantity), index) for _, assessed in first),
-                f"{judged.worst:.3g}",
+                f"{judged.figures.ratio:.3g}",
             )
         )
     if rows:

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.case.model import Case
 from harness.case.suite import Suite
-from harness.compare import Comparison, Judge
+from harness.compare import Account, Comparison, Hearing, judge
 from harness.errors import InvalidInput
 from harness.history.differences import Difference, differences
 from harness.report.collect import Collector, Origin, rounded
@@ -124,9 +124,9 @@ def history(suite: Suite, targets: Sequence[tuple[str, Target]]) -> History:
         before: tuple[str, Trace, Comparison] | None = None
         for name, target in targets:
             trace = _trace(target, given)
-            declares = target.info.declares
-            judge = Judge(given, trace, target.info.versions.get("torch", "0"), declares)
-            own = judge.compare(name, trace, declares)
+            torch = target.info.versions.get("torch", "0")
+            account = Account(name, trace, target.info.declares)
+            ((own,),) = judge([Hearing(given, torch, account)])
             found.collector.add(origin, own)
             if before is not None:
                 old, old_trace, old_own = before

@@ -14,19 +14,22 @@ from harness.oracle.accuracy import (
 )
 from harness.oracle.consistency import self_consistent
 from harness.oracle.judge import Expected, ratios, ulps
-from harness.oracle.results import QUANTITIES, Quantity, Results, exact
-from harness.oracle.step import Step, rows, unrows
+from harness.oracle.results import QUANTITIES, RUNNING, Quantity, Results, exact, quantities_of
+from harness.oracle.step import Channels, Step, rows, unrows
 
 __all__ = [
     "ACCURACIES",
     "QUANTITIES",
+    "RUNNING",
     "Accuracy",
+    "Channels",
     "Declared",
     "Expected",
     "Quantity",
     "Results",
     "Step",
     "exact",
+    "quantities_of",
     "ratios",
     "rows",
     "self_consistent",

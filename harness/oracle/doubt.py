@@ -74,10 +74,11 @@ class Doubt:
     def root(self) -> Mask | None:
         """Given statistics whose v + ε may be zero or of either sign."""
         size, element = self.size, self.types.element
-        if self.batch or (size.s > size.eps / 2).all():
+        safe = size.s > size.eps / 2
+        if self.batch or safe.all():
             return None
         reach = 2 * element.u * (size.v + size.eps) + element.eta
-        return (np.abs(size.s) <= reach) & np.isfinite(size.s)
+        return ~safe & (np.abs(size.s) <= reach) & np.isfinite(size.s)
 
     @cached_property
     def output(self) -> Mask | None:

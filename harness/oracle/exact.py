@@ -15,13 +15,14 @@ from harness.oracle.arithmetic import (
     Arithmetic,
     Wide,
     narrow,
+    rearrange,
     select,
     square_root,
     total,
     widen,
     wider_than,
 )
-from harness.oracle.step import Step, column, rows
+from harness.oracle.step import Channels, Step, column, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,22 +110,24 @@ def forward(step: Step, arithmetic: Arithmetic | None = None) -> Forward:
     return updated(step, f) if step.updates else f
 
 
-def updated(step: Step, f: Forward) -> Forward:
+def updated(step: Step, f: Forward, channels: Channels = slice(None)) -> Forward:
     """Add the running statistics to a forward pass of the same input.
 
     new = (1 − factor)·old + factor·batch, where the batch's variance is n/(n−1) times the biased
-    one (torch/nn/modules/batchnorm.py; Ioffe & Szegedy 2015, algorithm 2).
+    one (torch/nn/modules/batchnorm.py; Ioffe & Szegedy 2015, algorithm 2). `channels` are those
+    of the pass that have the input of the step's.
     """
 
     def columns(value: ArrayLike | None) -> Wide:
         return widen(column(value), f.arithmetic)
 
+    m, v = (rearrange(each, lambda a: a[channels]) for each in (f.m, f.v))
     factor = columns(step.factor)
     keep = 1.0 - factor
-    batch_var = f.v * widen(f.n, f.arithmetic) / (f.n - 1) if step.unbiased else f.v
+    batch_var = v * widen(f.n, f.arithmetic) / (f.n - 1) if step.unbiased else v
     return replace(
         f,
-        running_mean=keep * columns(step.running_mean) + factor * f.m,
+        running_mean=keep * columns(step.running_mean) + factor * m,
         running_var=keep * columns(step.running_var) + factor * batch_var,
     )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from harness.dtypes import precision
-from harness.oracle.arithmetic import Array, Float64, Mask, Wide, distance, narrow
+from harness.oracle.arithmetic import Array, Float64, Mask, Wide, distance, narrow, rearrange
+from harness.oracle.step import Channels
 
 Special = Literal["same", "or-nan", "non-finite"]
 
@@ -44,6 +45,20 @@ class Expected:
     rule: Special = "same"
     channel_axis: int = 0
 
+    def at(self, channels: Channels) -> Expected:
+        """Return what is expected of some channels, which lie along the first axis."""
+
+        def taken(array: Wide) -> Wide:
+            return rearrange(array, lambda a: a[channels])
+
+        return replace(
+            self,
+            exact=taken(self.exact),
+            bound=self.bound[channels],
+            unjudged=None if self.unjudged is None else self.unjudged[channels],
+            special=None if self.special is None else self.special[channels],
+        )
+
     @property
     def values(self) -> Float64:
         """The exact values, rounded to float64."""
@@ -75,7 +90,12 @@ def ratios(actual: Array, expected: Expected) -> Float64:
     if actual.shape != expected.bound.shape:
         raise ValueError(f"actual: expected the shape {expected.bound.shape}, got {actual.shape}")
     with np.errstate(all="ignore"):
-        error = distance(actual, expected.exact)
+        return within(distance(actual, expected.exact), actual, expected)
+
+
+def within(error: Float64, actual: Array, expected: Expected) -> Float64:
+    """Return error/bound for each element, the `distance` from the exact values being known."""
+    with np.errstate(all="ignore"):
         ratio: Float64 = error / expected.bound
         # Adding up is the cheapest test for nan and infinity.
         if expected.unjudged is None and np.isfinite(ratio.sum()) and np.isfinite(error.sum()):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
 
 import numpy as np
 
 from harness.oracle.arithmetic import Float64, Mask, narrow
 from harness.oracle.exact import Forward, Gradients
+from harness.oracle.step import Channels
 
 
 def _total(a: Float64) -> Float64:
@@ -36,6 +38,15 @@ class Magnitudes:
         self.b = np.zeros((1, 1)) if f.b is None else np.abs(narrow(f.b))
         self.alpha = self.w * self.r
         self._y = f.y
+
+    def columns(self, channels: Channels) -> Magnitudes:
+        """Return the columns of some channels, as far as running statistics need them."""
+        taken = copy.copy(self)
+        for name in ("m", "v", "s", "r", "mean_x", "largest_d", "spread", "finite_x"):
+            taken.__dict__[name] = getattr(self, name)[channels]
+        if self.eps.ndim:
+            taken.eps = self.eps[channels]
+        return taken
 
     @cached_property
     def y(self) -> Float64:

@@ -23,14 +23,29 @@ from harness.oracle.doubt import Doubt, either
 from harness.oracle.exact import Forward, Gradients, forward, gradients, updated
 from harness.oracle.judge import Expected, Special
 from harness.oracle.magnitudes import GradientMagnitudes, Magnitudes
-from harness.oracle.step import Step, column, unrows
+from harness.oracle.step import Channels, Step, column, unrows
 
 Quantity = Literal[
     "output", "running_mean", "running_var", "grad_input", "grad_weight", "grad_bias"
 ]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+RUNNING: tuple[Quantity, ...] = ("running_mean", "running_var")
 
 _UNCHANGED = 5e-324
+
+
+def quantities_of(step: Step) -> tuple[Quantity, ...]:
+    """Return the quantities that a step computes."""
+    updated = step.batch_statistics and step.running_mean is not None and step.factor is not None
+    has = {
+        "output": True,
+        "running_mean": updated,
+        "running_var": updated,
+        "grad_input": step.grad_output is not None,
+        "grad_weight": step.grad_output is not None and step.weight is not None,
+        "grad_bias": step.grad_output is not None and step.bias is not None,
+    }
+    return tuple(quantity for quantity in QUANTITIES if has[quantity])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,43 +71,32 @@ class Results:
         self._doubts: dict[Declared | None, Doubt] = {}
         self._bounds: dict[tuple[Accuracy, Declared | None], Bounds] = {}
 
-    def updating(self, step: Step) -> Results:
-        """Return the results of a step that has the same input, and updates running statistics.
+    def updating(self, step: Step, channels: Channels = slice(None)) -> Results:
+        """Return the running statistics that a step leaves behind, its batch being this one's.
 
         What follows from the input alone is shared.
 
         Parameters
         ----------
         step : Step
-            With this step's `input` and `eps`, by batch statistics.
+            By batch statistics.
+        channels : slice or index array
+            For each of the step's channels, the one of this step that has its input and eps.
         """
         shared = copy.copy(self)
         shared.step = step
-        # Whichever of the two makes the bounds makes them for both.
         with np.errstate(all="ignore"):
-            shared.__dict__["_back"] = self._back
             if step.updates:
-                shared._forward = updated(step, self._forward)
-        shared._exact = {}
-        if step.parameter_dtype != self.step.parameter_dtype:
-            shared._bounds, shared._doubts = {}, {}
-        shared.__dict__.pop("quantities", None)
+                shared._forward = updated(step, self._forward, channels)
+            shared.__dict__.update(_size=self._size.columns(channels), _back=None)
+        shared._exact, shared._bounds, shared._doubts = {}, {}, {}
+        shared.__dict__["quantities"] = RUNNING
         return shared
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """The quantities that this step computes."""
-        step = self.step
-        buffers = step.batch_statistics and step.running_mean is not None
-        has = {
-            "output": True,
-            "running_mean": buffers and step.factor is not None,
-            "running_var": buffers and step.factor is not None,
-            "grad_input": step.grad_output is not None,
-            "grad_weight": step.grad_output is not None and step.weight is not None,
-            "grad_bias": step.grad_output is not None and step.bias is not None,
-        }
-        return tuple(quantity for quantity in QUANTITIES if has[quantity])
+        return quantities_of(self.step)
 
     def exact(self, quantity: Quantity) -> Wide:
         """Return the exact value: input's shape for output and grad_input, else (C,).
@@ -238,7 +242,7 @@ class Results:
                 return self._gradients.S
 
     def _bound(self, quantity: Quantity, bounds: Bounds) -> Float64:
-        if quantity not in ("running_mean", "running_var"):
+        if quantity not in RUNNING:
             bound: Float64 = getattr(bounds, quantity)()
             return bound
         if not self.step.updates:
@@ -254,7 +258,7 @@ class Results:
         """Say where more than one special value conforms."""
         if np.isfinite(np.add.reduce(exact, axis=None)):
             return None, "same"
-        if quantity in ("running_mean", "running_var"):
+        if quantity in RUNNING:
             return np.isinf(exact), "or-nan"
         batch = self.step.batch_statistics
         if self._back is None or quantity not in ("grad_input", "grad_weight"):

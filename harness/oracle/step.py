@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from harness.oracle.arithmetic import Array
 
 _ROWS, _IMAGES = 2, 4
+
+Channels: TypeAlias = slice | NDArray[np.intp]
+"""Which channels: their indices, or all of them."""
 
 
 def rows(images: Array) -> Array:

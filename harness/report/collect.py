@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.case.suite import Entry
@@ -51,6 +51,10 @@ class Origin:
         return cls(entry.file, entry.line, entry.item.tags, entry.matrix)
 
 
+_NEAR = 0.99
+"""Rounding to three digits moves a ratio by less than the rest."""
+
+
 @dataclass
 class _Matrix:
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -89,19 +93,28 @@ class Collector:
         baseline : bool
             It is the baseline's own: counted, and listed only where it is inaccurate.
         """
-        counts = self.verdicts.setdefault(comparison.target, Counter())
-        found = Counter({"cases": 1, comparison.verdict: 1})
-        found["bitwise_equal"] = int(comparison.bitwise_equal)
-        counts.update(found)
-        if comparison.declared:
-            self.declared.setdefault(comparison.target, set()).update(comparison.declared)
-        for holding, measure in comparison.measures.items():
-            mine = self.measures.setdefault((comparison.target, holding), Measure())
-            # As a report shows it, so that shards and the whole agree on whose is the largest.
-            mine.merge(replace(measure, ratio=float(rounded(measure.ratio))))
+        target, case = comparison.target, comparison.id
+        tallies = [self.verdicts.setdefault(target, Counter())]
+        worst: dict[str, float] = {}
         if origin.matrix is not None:
-            matrix = self._matrix(origin).setdefault(comparison.target, _Matrix())
-            matrix.merge(_Matrix(found, _worst_by_quantity(comparison)))
+            matrix = self._matrix(origin).setdefault(target, _Matrix())
+            tallies.append(matrix.verdicts)
+            worst = matrix.worst
+        for tally in tallies:
+            tally["cases"] += 1
+            tally[comparison.verdict] += 1
+            tally["bitwise_equal"] += comparison.bitwise_equal
+        if comparison.declared:
+            self.declared.setdefault(target, set()).update(comparison.declared)
+        for each in comparison.measured:
+            quantity, ratio = each.holding.quantity, each.figures.ratio
+            mine = self.measures.get((target, each.holding))
+            if mine is None:
+                mine = self.measures[target, each.holding] = Measure()
+            # As a report shows it, so that shards and the whole agree on whose is the largest.
+            near = not mine.ratio_at or ratio >= _NEAR * mine.ratio
+            mine.add(case, each, float(rounded(ratio)) if near else ratio)
+            worst[quantity] = max(ratio, worst.get(quantity, 0.0))
         quiet = baseline or (origin.matrix is not None and not self.full)
         if comparison.verdict != "agree" or not quiet:
             _, results = self.cases.setdefault(comparison.id, (origin, {}))
@@ -257,13 +270,6 @@ def rounded(value: float) -> float | str:
 
 def _class(index: int) -> str:
     return (*CLASSES, "none")[index]
-
-
-def _worst_by_quantity(comparison: Comparison) -> dict[str, float]:
-    worst: dict[str, float] = {}
-    for holding, measure in comparison.measures.items():
-        worst[holding.quantity] = max(measure.ratio, worst.get(holding.quantity, 0.0))
-    return worst
 
 
 def _matrix_result(found: _Matrix) -> MatrixResult:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.case.model import Case, ModuleConfig
-from harness.compare.follow import Asked, follow, question, real
+from harness.compare.follow import Asked, follow
+from harness.compare.question import question, real
 from harness.oracle import Results, exact
 from harness.reference import BatchNorm2d
 from harness.targets import array_class, blinded
@@ -94,6 +95,6 @@ def _results(asked: Asked, before: Mapping[str, Array | None]) -> Results | None
     for gradients in (True, False):
         # A gradient of another shape than the output's is refused; the output is none the worse.
         with suppress(ValueError):
-            step = question(asked, before, gradients=gradients)
-            return exact(step) if step is not None and real(step) else None
+            asks = question(asked, before, gradients=gradients)
+            return exact(asks.step) if asks is not None and real(asks.step) else None
     return None

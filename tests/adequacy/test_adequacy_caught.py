@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from harness.adequacy.catalogue import planted, sound
 from harness.adequacy.trial import Trial
 from harness.case.model import Case
 from harness.case.suite import load, shipped
+from harness.compare import stack
 
 torch.set_num_threads(1)
 
@@ -94,10 +94,8 @@ def test_tolerances_a_hundred_times_wider_let_mistakes_through(trial, monkeypatc
     """The bounds are not generous: a hundred times wider they miss an error of one in a million."""
     mistake = {"RsqrtOffByMillionth"}
     strict = trial.run(NEAR_ONE, mistake)
-    # The package has a function of the module's name.
-    assess = import_module("harness.compare.assess")
-    ratios = assess.ratios
-    monkeypatch.setattr(assess, "ratios", lambda actual, expected: ratios(actual, expected) / 100)
+    within = stack.within
+    monkeypatch.setattr(stack, "within", lambda *given: within(*given) / 100)
     loose = trial.run(NEAR_ONE, mistake)
 
     assert (strict.caught, loose.caught) == (tuple(mistake), ())

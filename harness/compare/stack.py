@@ -1,0 +1,250 @@
+"""Executions that ask the same in the same shapes, held against their bounds at once.
+
+Channels are independent, so executions are stacked along the channel axis: on a few dozen elements
+a call of NumPy costs more than its work, and on a stack of them hardly more than on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.compare.exactly import CLASSES, Exact
+from harness.compare.question import Question
+from harness.dtypes import precision
+from harness.oracle import (
+    RUNNING,
+    Channels,
+    Declared,
+    Expected,
+    Quantity,
+    Step,
+    ratios,
+    self_consistent,
+)
+from harness.oracle.arithmetic import distance
+from harness.oracle.judge import within
+from harness.trace import Array
+
+_IMAGES = 4
+
+
+class Figures(NamedTuple):
+    """How near one quantity of one execution came to the exact result.
+
+    Attributes
+    ----------
+    ratio : float
+        Largest error over bound.
+    at : int
+        Index of that element in C order.
+    ulp : float
+        The error there in ulps of the channel's largest value.
+    held : int
+        Index of the strictest class that all elements hold, the number of classes if none.
+    unjudged, vacuous : int
+        Elements that no value can be held against; with a bound of more than a tenth of the value.
+    """
+
+    ratio: float
+    at: int
+    ulp: float
+    held: int
+    unjudged: int
+    vacuous: int
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Executions of one form.
+
+    Attributes
+    ----------
+    questions : sequence of Question
+        K of them, of C channels each.
+    accuracy : str
+        The class whose bound is the standard.
+    declared : Declared or None
+        What the implementations declare of their accuracy.
+    """
+
+    questions: Sequence[Question]
+    accuracy: str
+    declared: Declared | None
+
+    def figures(self, quantity: Quantity, computed: Sequence[Array]) -> list[Figures]:
+        """Return the figures of one quantity, for each execution.
+
+        Parameters
+        ----------
+        quantity : str
+        computed : sequence of array
+            In the quantity's shape, of any floating type.
+        """
+        channels = slice(None) if quantity in RUNNING else self._channels
+        standard = self._exact.expected(quantity, self.accuracy, self.declared)
+        given, expected = _joined(computed), standard.at(channels)
+        with np.errstate(all="ignore"):
+            error = distance(given, expected.exact)
+        ratio = self._apart(within(error, given, expected))
+        if not ratio.size:
+            return [Figures(0.0, 0, 0.0, 0, 0, 0)] * len(self.questions)
+        at = ratio.argmax(axis=1)
+        places = np.arange(at.size)
+        worst = ratio[places, at]
+        held = np.full(at.size, len(CLASSES))
+        for index, accuracy in enumerate(CLASSES):
+            largest = worst
+            if accuracy != self.accuracy:
+                other = self._exact.expected(quantity, accuracy, self.declared).at(channels)
+                largest = self._apart(within(error, given, other)).max(axis=1)
+            held[(held > index) & (largest <= 1)] = index
+            if (held <= index).all():
+                break
+        spacing = _spacing(standard)[channels].reshape(at.size, -1)
+        bound = self._apart(expected.bound)[places, at]
+        with np.errstate(all="ignore"):
+            ulp = worst * bound / spacing[places, self._channel(quantity, at)]
+        ulp[worst == 0] = 0.0
+        return self._listed(standard, channels, worst, at, ulp, held)
+
+    def consistency(
+        self, output: Sequence[Array], mean: Sequence[Array], variance: Sequence[Array]
+    ) -> list[Figures]:
+        """Return the figures of each output against what follows from reported statistics.
+
+        Their class is the strictest or none: there is no sum in it.
+
+        Parameters
+        ----------
+        output, mean, variance : sequence of array
+            Output, running_mean and running_var of each execution, which have a factor of 1.
+        """
+        expected = self_consistent(
+            self._step, np.concatenate(mean), np.concatenate(variance), self.declared
+        )
+        worst = self._apart(ratios(_joined(output), expected)).max(axis=1, initial=0.0)
+        held = np.where(worst <= 1, 0, len(CLASSES))
+        nothing = np.zeros(worst.size)
+        return self._listed(expected, slice(None), worst, nothing.astype(np.intp), nothing, held)
+
+    @cached_property
+    def _step(self) -> Step:
+        return _stacked(self.questions)
+
+    @cached_property
+    def _contents(self) -> list[tuple[object, ...]]:
+        return [each.content for each in self.questions]
+
+    @cached_property
+    def _channels(self) -> Channels:
+        """For each channel, its place among those of the distinct questions."""
+        places: dict[object, int] = {}
+        of = [places.setdefault(content, len(places)) for content in self._contents]
+        channels = self.questions[0].step.channels
+        return (np.array(of)[:, None] * channels + np.arange(channels)).ravel()
+
+    @cached_property
+    def _exact(self) -> Exact:
+        # Cases that differ in momentum, flags or sequence, and all implementations, meet the same
+        # inputs: what they return is worked out once.
+        distinct: dict[object, Question] = {}
+        for content, each in zip(self._contents, self.questions, strict=True):
+            distinct.setdefault(content, each)
+        return Exact(_stacked([*distinct.values()]), self._step, self._channels)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return self.questions[0].input.shape
+
+    def _apart(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Undo `_joined`: a row for each execution, its elements in C order."""
+        executions = len(self.questions)
+        if array.ndim > 1 and len(self._shape) == _IMAGES:
+            count, channels, height, width = self._shape
+            array = array.reshape(executions, channels, count, height * width)
+            array = array.transpose(0, 2, 1, 3)
+        return array.reshape(executions, array.size // executions)
+
+    def _channel(self, quantity: Quantity, at: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the channels of elements whose indices in C order are given."""
+        if quantity not in ("output", "grad_input"):
+            return at
+        if len(self._shape) != _IMAGES:
+            return at // self._shape[1]
+        _, channels, height, width = self._shape
+        return at // (height * width) % channels
+
+    def _listed(  # noqa: PLR0917  # what figures are made of
+        self,
+        standard: Expected,
+        channels: Channels,
+        worst: NDArray[np.float64],
+        at: NDArray[np.intp],
+        ulp: NDArray[np.float64],
+        held: NDArray[np.intp],
+    ) -> list[Figures]:
+        counts = [
+            np.zeros(worst.size, np.intp)
+            if mask is None
+            else _counted(mask)[channels].reshape(worst.size, -1).sum(axis=1)
+            for mask in (standard.unjudged, standard.vacuous)
+        ]
+        columns = [column.tolist() for column in (worst, at, ulp, held, *counts)]
+        return [Figures(*each) for each in zip(*columns, strict=True)]
+
+
+def _stacked(questions: Sequence[Question]) -> Step:
+    """Return one step of (C, n) rows that asks all questions."""
+    first, channels = questions[0], questions[0].step.channels
+
+    def joined(name: str) -> Array | None:
+        there = getattr(first, name) is not None
+        return _joined([getattr(each, name) for each in questions]) if there else None
+
+    factors = [each.factor for each in questions if each.factor is not None]
+    return Step(
+        input=_joined([each.input for each in questions]),
+        eps=np.repeat([each.eps for each in questions], channels),
+        batch_statistics=first.batch_statistics,
+        weight=joined("weight"),
+        bias=joined("bias"),
+        running_mean=joined("running_mean"),
+        running_var=joined("running_var"),
+        factor=np.repeat(factors, channels) if factors else None,
+        grad_output=joined("grad_output"),
+        unbiased=first.unbiased,
+    )
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
+    """Lay arrays out as rows (K·C, n), or as columns (K·C,)."""
+    whole, shape = np.concatenate(arrays), arrays[0].shape
+    if len(shape) != _IMAGES:
+        return whole
+    count, channels, height, width = shape
+    return (
+        whole.reshape(len(arrays), count, channels, height * width)
+        .transpose(0, 2, 1, 3)
+        .reshape(len(arrays) * channels, count * height * width)
+    )
+
+
+def _counted(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return how many elements of each channel are set."""
+    return np.count_nonzero(mask, axis=1) if mask.ndim > 1 else mask.astype(np.intp)
+
+
+def _spacing(expected: Expected) -> NDArray[np.float64]:
+    """Return the unit in the last place of each channel's largest finite value."""
+    kind = precision(expected.dtype)
+    values = np.abs(expected.values)
+    values = np.where(np.isfinite(values), values, 0.0)
+    largest = values.max(axis=1, initial=0.0) if values.ndim > 1 else values
+    exponent: NDArray[np.intc] = np.frexp(np.maximum(largest, kind.tiny))[1]
+    return np.ldexp(1.0, exponent - kind.bits)

@@ -1,0 +1,55 @@
+"""Cases that are judged together, and each alone."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.case.suite import Selection, load
+from harness.compare import Account, Hearing, judge
+from harness.targets import blinded, resolve
+
+torch.set_num_threads(1)
+
+
+@cache
+def hearings():
+    """Return what torch and the reference did with hand-written and generated cases."""
+    suites = load(["cases/edge"]), load(["cases/core"]).select(Selection(sample=150))
+    baseline, target = resolve("torch"), resolve("reference")
+
+    def account(of, case):
+        return Account(of.info.name, of.execute(blinded(case)), of.info.declares)
+
+    return [
+        Hearing(case, torch.__version__, account(baseline, case), (account(target, case),))
+        for suite in suites
+        for _, case in suite.cases()
+    ]
+
+
+@cache
+def alone(place):
+    """Return the comparisons of a case that is judged by itself."""
+    (found,) = judge([hearings()[place]])
+    return found
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_case_shows_in_the_judgement_of_another(data):
+    """Whatever cases are judged together, each has the comparisons that it has alone."""
+    places = data.draw(st.lists(st.integers(0, len(hearings()) - 1), min_size=2, max_size=40))
+    together = judge([hearings()[place] for place in places])
+
+    assert list(together) == [alone(place) for place in places]
+
+
+def test_all_at_once_are_judged_as_each_alone():
+    """The largest stacks there are find of each case what it has alone."""
+    together = judge(hearings())
+
+    assert list(together) == [alone(place) for place in range(len(hearings()))]
