@@ -15,7 +15,7 @@ from harness.batch import Batch, Failure
 from harness.case.suite import Suite
 from harness.engines.flow import Engine, Flow
 from harness.engines.here import Here
-from harness.engines.hired import CHUNK, Hired
+from harness.engines.hired import Hired
 from harness.engines.pool import Pool
 from harness.errors import InvalidInput
 from harness.identity import identity
@@ -76,7 +76,7 @@ def run(
     journal: Journal | None = None,
     resume: bool = False,
     executor: Executor | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Outcome:
     """Execute and judge the cases of a suite.
 
@@ -102,8 +102,9 @@ def run(
     executor : concurrent.futures.Executor, optional
         Whose processes, or threads, run the cases; it is not shut down. There is no protection
         from hangs.
-    chunk : int
-        Cases that the executor is given at a time.
+    chunk : int, optional
+        Cases that a process, or the executor, is given at a time; what is found of them comes
+        together.
 
     Raises
     ------
@@ -143,14 +144,14 @@ def run(
     return Outcome(report, found.failures, mistakes, found.inapplicable, about.torch)
 
 
-def _engine(plan: Plan, jobs: int, executor: Executor | None, chunk: int) -> Engine:
+def _engine(plan: Plan, jobs: int, executor: Executor | None, chunk: int | None) -> Engine:
     if plan.memory is not None and (executor is not None or not jobs):
         raise InvalidInput(
             "--memory ends processes, so it is for worker processes of the run's own"
         )
     if executor is not None:
         return Hired(plan, executor, max(1, jobs), chunk)
-    return Pool(plan, jobs) if jobs else Here(plan)
+    return Pool(plan, jobs, chunk) if jobs else Here(plan, chunk)
 
 
 def processors() -> int:

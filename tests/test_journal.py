@@ -78,7 +78,7 @@ def outcome(folder, *, stop=None, jobs=0, journal=None, resume=False, **more):
 
     plan = Plan((f"{folder}/targets.py:Sometimes",), **more)
     suite = load([folder / "cases.yaml"])
-    return run(suite, plan, jobs=jobs, listener=listener, journal=journal, resume=resume)
+    return run(suite, plan, jobs=jobs, listener=listener, journal=journal, resume=resume, chunk=1)
 
 
 def stopped(folder, report, cases):
@@ -119,7 +119,7 @@ def test_a_run_goes_on_where_it_stopped(folder, tmp_path):
     with Journal(tmp_path / "report.json") as journal:
         plan = Plan((f"{folder}/targets.py:Sometimes",))
         suite = load([folder / "cases.yaml"])
-        run(suite, plan, jobs=0, listener=seen.append, journal=journal, resume=True)
+        run(suite, plan, jobs=0, listener=seen.append, journal=journal, resume=True, chunk=1)
 
     assert [each.done for each in seen] == [7, 8, 9, 10]
 

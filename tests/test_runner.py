@@ -14,6 +14,7 @@ from made_files import MARKED, THREE
 
 from harness.case.suite import load
 from harness.errors import InvalidInput
+from harness.reference import BatchNorm2d
 from harness.report.document import to_json
 from harness.runner import run
 from harness.worker import Plan
@@ -157,11 +158,28 @@ def test_an_interruption_gives_what_was_found(folder, jobs):
     def interrupt(_):
         raise KeyboardInterrupt
 
-    found = outcome(folder, "Well", jobs=jobs, listener=interrupt)
+    found = outcome(folder, "Well", jobs=jobs, listener=interrupt, chunk=2)
 
     assert found.report.partial
-    assert found.report.summary["torch"].cases == (1 if jobs == 0 else 3)
+    assert found.report.summary["torch"].cases == 2
     assert multiprocessing.active_children() == []
+
+
+def test_an_interruption_during_a_chunk_loses_no_case(folder):
+    """Cases that were executed before Ctrl-C are judged, without a worker process too."""
+    calls = []
+
+    class Interrupted(BatchNorm2d):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            calls.append(self)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+
+    found = run(load([folder / "cases.yaml"]), Plan((Interrupted,)), jobs=0)
+
+    assert found.report.partial
+    assert found.report.summary["torch"].cases == 2
 
 
 def children(pid):

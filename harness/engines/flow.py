@@ -21,6 +21,12 @@ from harness.worker import Task
 AHEAD = 4
 """Chunks for each process that are under way or wait for it."""
 
+CHUNK = 256
+"""Cases that a process takes at a time: judged together, they are judged faster."""
+
+SECONDS = 1.0
+"""After this time a process gives back what it has found."""
+
 Numbered = tuple[int, Task]
 
 
@@ -135,8 +141,9 @@ class Flow:
             return
         batch, done = result
         self._found.append(Part(spans_of(place for place, _ in chunk[:done]), batch))
-        if chunk[done:]:
-            self._judge(chunk[done:])
+        # What takes long goes on in pieces that take a chunk's time, to whoever is free.
+        for start in range(done, len(chunk), done):
+            self._judge(chunk[start : start + done])
 
     def _apart(self, place: int, task: Task) -> None:
         """Run a case by the baseline, then by each target, to tell whose process ends."""

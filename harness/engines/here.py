@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
+from harness.engines.flow import CHUNK, SECONDS
 from harness.worker import Plan, Worker
 
 
 class Here:
-    """Calls at once, a case at a time; an engine.
+    """Calls at once; an engine.
 
     Parameters
     ----------
     plan : Plan
+    chunk : int, optional
+        Cases that are executed before they are judged.
     """
 
     jobs = 0
-    chunk = 1
-    seconds = math.inf
+    seconds = SECONDS
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, chunk: int | None = None) -> None:
+        self.chunk = chunk or CHUNK
         self._worker = Worker(plan)
         self.about = self._worker.about()
 
     def submit(self, function: Callable[..., Any], *args: object, more: float = 0.0) -> Future[Any]:  # noqa: ARG002
         """Call a function."""
         called: Future[Any] = Future()
-        called.set_result(function(self._worker, *args))
+        try:
+            called.set_result(function(self._worker, *args))
+        except BaseException as error:  # raised where the result is asked for
+            called.set_exception(error)
         return called
 
     def result(self, called: Future[Any]) -> Any:  # noqa: ANN401  # what the function returned

@@ -41,15 +41,15 @@ class Hired:
     executor : concurrent.futures.Executor
     jobs : int
         Tasks that it can run at once.
-    chunk : int
+    chunk : int, optional
         Cases of one task.
     """
 
     seconds = SECONDS
 
-    def __init__(self, plan: Plan, executor: Executor, jobs: int, chunk: int = CHUNK) -> None:
+    def __init__(self, plan: Plan, executor: Executor, jobs: int, chunk: int | None = None) -> None:
         self.jobs = jobs
-        self.chunk = chunk
+        self.chunk = chunk or CHUNK
         self._executor = executor
         self._given = uuid4().hex, plan, str(Path.cwd())
         self._called: set[Future[Any]] = set()

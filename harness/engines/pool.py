@@ -15,17 +15,11 @@ from pebble import ProcessExpired, ProcessPool
 
 from harness.batch import About
 from harness.engines import inside
-from harness.engines.flow import Loss
+from harness.engines.flow import CHUNK, SECONDS, Loss
 from harness.engines.server import SUCCESS, context
 from harness.errors import InvalidInput
 from harness.memory import EXHAUSTED
 from harness.worker import Plan
-
-CHUNK = 64
-"""Cases that a worker takes at a time."""
-
-SECONDS = 1.0
-"""After this time a worker gives back what it has found."""
 
 
 class Pool:
@@ -36,13 +30,14 @@ class Pool:
     plan : Plan
     jobs : int
         How many.
+    chunk : int, optional
+        Cases that one takes at a time.
     """
 
-    chunk = CHUNK
-
-    def __init__(self, plan: Plan, jobs: int) -> None:
+    def __init__(self, plan: Plan, jobs: int, chunk: int | None = None) -> None:
         self.plan = plan
         self.jobs = jobs
+        self.chunk = chunk or CHUNK
         self.seconds = min(SECONDS, plan.timeout / 2)
         # Targets that keep their own time have it beside what the others have.
         timed = {str(spec) for spec in (plan.baseline, *plan.targets)}
