@@ -22,6 +22,7 @@ from harness.memory import Limit
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded, resolve
 from harness.targets.base import Crashed
+from harness.targets.guard import replacing
 from harness.trace import Trace
 from harness.verdicts import Verdict
 from harness.versions import holds
@@ -135,11 +136,18 @@ class Worker:
             raise InvalidInput(
                 f"--against {plan.baseline}: it cannot run here: {self.baseline.info.absent}"
             )
-        # A baseline that is judged too is one worker process, not two.
-        resolved = [
-            self.baseline if spec == plan.baseline else resolve(spec, plan.timeout)
-            for spec in dict.fromkeys(plan.targets)
-        ]
+        with replacing() as replaced:
+            # A baseline that is judged too is one worker process, not two.
+            resolved = [
+                self.baseline if spec == plan.baseline else resolve(spec, plan.timeout)
+                for spec in dict.fromkeys(plan.targets)
+            ]
+        if replaced and not self.baseline.info.name.startswith("exec:"):
+            raise InvalidInput(
+                f"to import the targets replaces {replaced[0]}, which the baseline would run too; "
+                "replace it where the module is constructed or called, or run the target by exec:, "
+                "in a process of its own"
+            )
         self.targets = [target for target in resolved if target.info.absent is None]
         self.names = [target.info.name for target in resolved]
         repeated = [name for name, count in Counter(self.names).items() if count > 1]

@@ -121,6 +121,10 @@ def test_the_report_is_the_same_however_it_is_run(folder):
     ("text", "message"),
     [
         ("raise ValueError('not today')", "cannot be imported: ValueError: not today"),
+        (
+            "import torch; torch.batch_norm = print\nclass Well:\n    __call__ = None",
+            "replaces `torch.batch_norm`, which the baseline would run too",
+        ),
         ("import os; os._exit(3)", "a process ended while it loaded the targets"),
         ("import os; os._exit(0)", "a process ended while it loaded the targets"),
     ],

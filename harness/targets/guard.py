@@ -169,14 +169,45 @@ def _of_torch() -> Iterator[Setting]:
         torch.are_deterministic_algorithms_enabled,
         torch.use_deterministic_algorithms,
     )
-    for owner, names in (
-        (torch, ("batch_norm", "native_batch_norm")),
-        (torch.nn.functional, ("batch_norm",)),
-        (torch.nn, ("BatchNorm2d",)),
-        (torch.nn.BatchNorm2d, ("forward", "__call__", "_check_input_dim")),
-    ):
-        for name in names:
-            yield _attribute(owner.__name__, owner, name)
+    yield from _of_the_module()
+
+
+@cache
+def _of_the_module() -> tuple[Setting, ...]:
+    """Return what ``torch.nn.BatchNorm2d`` is made of."""
+    import torch
+
+    return tuple(
+        _attribute(owner.__name__, owner, name)
+        for owner, names in (
+            (torch, ("batch_norm", "native_batch_norm")),
+            (torch.nn.functional, ("batch_norm",)),
+            (torch.nn, ("BatchNorm2d",)),
+            (torch.nn.BatchNorm2d, ("forward", "__call__", "_check_input_dim")),
+        )
+        for name in names
+    )
+
+
+@contextmanager
+def replacing() -> Iterator[list[str]]:
+    """Watch who replaces what ``torch.nn.BatchNorm2d`` is made of; see that it is put back.
+
+    Yields
+    ------
+    list of str
+        Afterwards, the names of what was replaced.
+    """
+    watched = _of_the_module() if "torch" in sys.modules else ()
+    before = [each.read() for each in watched]
+    names: list[str] = []
+    try:
+        yield names
+    finally:
+        for each, value in zip(watched, before, strict=True):
+            if each.read() is not value:
+                names.append(each.name)
+                each.write(value)
 
 
 def _keep_subnormals() -> None:
