@@ -5,24 +5,20 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from harness import known
 from harness.batch import About, Batch, without_trace
 from harness.case import needs
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
-from harness.environment import environment
-from harness.errors import InvalidInput
 from harness.memory import Limit
+from harness.plan import Loaded, Plan
 from harness.report.collect import Collector, Origin
-from harness.targets import Target, blinded, resolve
+from harness.targets import Target, blinded
 from harness.targets.base import Crashed
-from harness.targets.guard import replacing
 from harness.trace import Trace
 from harness.verdicts import Verdict
 from harness.versions import holds
@@ -30,34 +26,6 @@ from harness.versions import holds
 __all__ = ["About", "Batch", "Plan", "Task", "Worker"]
 
 Task = tuple[Origin, Case]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run asks of each of its processes.
-
-    Attributes
-    ----------
-    targets : tuple of str or class
-        SPECs, in the order that they were asked for.
-    baseline : str
-        SPEC of the target that defines the expected behaviour.
-    accuracy : str or None
-        The class whose bound is the standard; None for that of the input's type.
-    full : bool
-        Keep the agreeing cases of matrices.
-    timeout : float
-        Seconds that a target which keeps its own time (a worker process) has for one case.
-    memory : int or None
-        Bytes that targets may take beside what the process has once they are loaded.
-    """
-
-    targets: tuple[Any, ...]
-    baseline: str = "torch"
-    accuracy: str | None = None
-    full: bool = False
-    timeout: float = 60.0
-    memory: int | None = None
 
 
 _TOGETHER = 2**18
@@ -131,54 +99,13 @@ class Worker:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.baseline: Target = resolve(plan.baseline, plan.timeout)
-        if self.baseline.info.absent is not None:
-            raise InvalidInput(
-                f"--against {plan.baseline}: it cannot run here: {self.baseline.info.absent}"
-            )
-        with replacing() as replaced:
-            # A baseline that is judged too is one worker process, not two.
-            resolved = [
-                self.baseline if spec == plan.baseline else resolve(spec, plan.timeout)
-                for spec in dict.fromkeys(plan.targets)
-            ]
-        if replaced and not self.baseline.info.name.startswith("exec:"):
-            raise InvalidInput(
-                f"to import the targets replaces {replaced[0]}, which the baseline would run too; "
-                "replace it where the module is constructed or called, or run the target by exec:, "
-                "in a process of its own"
-            )
-        self.targets = [target for target in resolved if target.info.absent is None]
-        self.names = [target.info.name for target in resolved]
-        repeated = [name for name, count in Counter(self.names).items() if count > 1]
-        if repeated:
-            raise InvalidInput(f"two targets have the name {repeated[0]}; give them different ones")
-        self.absent = {
-            target.info.name: target.info.absent
-            for target in resolved
-            if target.info.absent is not None
-        }
-        self.environment = environment()
-        self.torch = self.baseline.info.versions.get("torch", str(self.environment["torch"]))
-        self._has_everything = holds(self.torch, needs.EVERYTHING, None)
-        workers = {
-            target.info.name: dict(target.info.versions)
-            for target in (self.baseline, *self.targets)
-            if target.info.name.startswith("exec:")
-        }
-        if workers:
-            self.environment["workers"] = workers
-        frameworks = {
-            target.info.name: dict(target.info.versions)
-            for target in self.targets
-            if target.info.name not in workers and set(target.info.versions) - {"torch"}
-        }
-        if frameworks:
-            self.environment["frameworks"] = frameworks
+        loaded = Loaded(plan)
+        self.baseline, self.targets = loaded.baseline, loaded.targets
+        self.names, self.absent = loaded.names, loaded.absent
+        self._about = loaded.about()
+        self.torch = self._about.torch
         self.known = known.load()
-        self._about = About(
-            self.baseline.info.name, self.names, self.absent, self.environment, self.torch
-        )
+        self._has_everything = holds(self.torch, needs.EVERYTHING, None)
         self._interrupted = False
         self._limit = Limit(plan.memory) if plan.memory is not None else None
 
