@@ -18,8 +18,8 @@ from harness.errors import InvalidInput
 from harness.explanation.blocks import Block, Heading, Lines, Words
 from harness.explanation.forms import to_html, to_markdown, to_text
 from harness.explanation.story import Told, story
-from harness.report.collect import telling
 from harness.report.model import Divergence
+from harness.report.result import telling
 from harness.report.text import describe
 from harness.targets import Target, blinded, resolve
 from harness.targets.base import Crashed

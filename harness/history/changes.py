@@ -12,7 +12,8 @@ from harness.case.suite import Suite
 from harness.compare import Account, Comparison, Hearing, judge
 from harness.errors import InvalidInput
 from harness.history.differences import Difference, differences
-from harness.report.collect import Collector, Origin, rounded
+from harness.report.collect import Collector, Origin
+from harness.report.result import rounded
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
 from harness.trace import Raised, Trace

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from harness.case.suite import Entry
 from harness.compare import CLASSES, Comparison, Holding, Measure
-from harness.compare import Divergence as Found
-from harness.compare.findings import number
 from harness.report.model import (
     Accuracy,
     CaseResult,
-    Closeness,
     Counts,
-    Divergence,
     Matrix,
     MatrixResult,
     Report,
     Result,
     Summary,
-    Worst,
 )
+from harness.report.result import result, rounded
 
 
 @dataclass(frozen=True)
@@ -118,7 +113,7 @@ class Collector:
         quiet = baseline or (origin.matrix is not None and not self.full)
         if comparison.verdict != "agree" or not quiet:
             _, results = self.cases.setdefault(comparison.id, (origin, {}))
-            results[comparison.target] = _result(comparison)
+            results[comparison.target] = result(comparison)
 
     def _matrix(self, origin: Origin) -> dict[str, _Matrix]:
         return self.matrices.setdefault(origin.matrix or "", (origin, {}))[1]
@@ -158,9 +153,9 @@ class Collector:
             made.cases[case.id] = origin(case), dict(case.results)
         for matrix in report.matrices:
             by_target = made._matrix(origin(matrix))
-            for target, result in matrix.results.items():
-                worst = {name: float(ratio) for name, ratio in result.worst.items()}
-                by_target[target] = _Matrix(Counter(result.counts.model_dump()), worst)
+            for target, shown in matrix.results.items():
+                worst = {name: float(ratio) for name, ratio in shown.worst.items()}
+                by_target[target] = _Matrix(Counter(shown.counts.model_dump()), worst)
         return made
 
     def report(
@@ -253,21 +248,6 @@ def _measure(row: Accuracy) -> Measure:
     )
 
 
-def telling(divergences: Sequence[Found]) -> list[Found]:
-    """Return the first divergence of each kind: what comes after it mostly follows from it."""
-    first: dict[tuple[str, str, str], Found] = {}
-    for each in divergences:
-        first.setdefault((each.quantity, each.aspect, each.culprit), each)
-    return list(first.values())
-
-
-def rounded(value: float) -> float | str:
-    """Return a number to three digits, as much as a ratio or a distance in ulps can mean."""
-    digits = float(f"{value:.3g}") if math.isfinite(value) else value
-    # Near the largest number, three digits can be above it.
-    return digits if math.isfinite(digits) else number(value)
-
-
 def _class(index: int) -> str:
     return (*CLASSES, "none")[index]
 
@@ -277,43 +257,3 @@ def _matrix_result(found: _Matrix) -> MatrixResult:
         counts=Counts(**dict(found.verdicts)),
         worst={name: rounded(ratio) for name, ratio in sorted(found.worst.items())},
     )
-
-
-def _result(comparison: Comparison) -> Result:
-    by_quantity: dict[str, Measure] = {}
-    for holding, measure in comparison.measures.items():
-        by_quantity.setdefault(holding.quantity, Measure()).merge(measure)
-    return Result(
-        verdict=comparison.verdict,
-        reason=comparison.reason,
-        link=comparison.link,
-        bitwise_equal=comparison.bitwise_equal,
-        unjudged=sum(measure.unjudged for measure in by_quantity.values()),
-        worst=_worst(comparison),
-        quantities={
-            quantity: Closeness(
-                ratio=rounded(measure.ratio), ulp=rounded(measure.ulp), closer=measure.closer
-            )
-            for quantity, measure in sorted(by_quantity.items())
-        },
-        declared=list(comparison.declared),
-        divergences=[
-            Divergence(**{**asdict(each), "index": list(each.index), **_digits(each)})
-            for each in telling(comparison.divergences)
-        ],
-    )
-
-
-def _digits(found: Found) -> dict[str, Any]:
-    """Return the sizes of an error to as many digits as they can mean."""
-    sizes = {name: getattr(found, name) for name in ("abs", "rel", "ulp", "ratio")}
-    return {
-        name: rounded(size) if isinstance(size, float) else size for name, size in sizes.items()
-    }
-
-
-def _worst(comparison: Comparison) -> Worst | None:
-    if comparison.worst is None:
-        return None
-    quantity, step, ratio, ulp = comparison.worst
-    return Worst(quantity=quantity, step=step, ratio=rounded(ratio), ulp=rounded(ulp))
