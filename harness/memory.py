@@ -53,7 +53,7 @@ class Limit:
     the case is judged. It counts what is asked for, touched or not; what is mapped from files,
     as the code of libraries, is not counted. Where a target cannot have what it wants, the process
     ends with the status `EXHAUSTED`: what it may have kept of earlier cases ends with it, so that
-    the case can be run again alone, and be blamed only for its own.
+    the case can be run again in a process of its own, and be blamed only for its own.
 
     Parameters
     ----------

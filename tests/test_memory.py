@@ -48,6 +48,12 @@ class Leaking(BatchNorm2d):
         self.kept.append(np.ones(150 << 17))
         return super().__call__(given)
 
+class LeakingAndHungry(Leaking):
+    def __call__(self, given):
+        if given.size == 2:
+            np.ones(600 << 17)
+        return super().__call__(given)
+
 class Module(torch.nn.BatchNorm2d):
     def forward(self, given):
         if given.numel() == 2:
@@ -89,11 +95,20 @@ def test_who_wants_more_than_the_memory_crashes_alone(verdicts):
     assert reasons == {"it wants more than the 314,572,800 bytes of memory that it may take"}
 
 
-def test_what_a_target_has_kept_of_other_cases_is_not_held_against_one(verdicts):
+@pytest.mark.parametrize("memory", [200 << 20, MEMORY])
+def test_what_a_target_has_kept_of_other_cases_is_not_held_against_one(verdicts, memory):
     """A target that leaks a part of the memory with each case has another process in time."""
-    found = verdicts("Leaking")["Leaking"]
+    found = verdicts("Leaking", memory=memory)["Leaking"]
 
     assert {case: each.verdict for case, each in found.items()} == dict.fromkeys(found, "agree")
+
+
+def test_a_case_that_wants_too_much_itself_is_told_from_those_that_meet_what_is_kept(verdicts):
+    """Of a target that leaks, only the case that alone wants more than the memory is a crash."""
+    found = verdicts("LeakingAndHungry", memory=200 << 20)["LeakingAndHungry"]
+    expected = {"first": "agree", "marked": "crash", "last": "agree"}
+
+    assert {case: each.verdict for case, each in found.items()} == expected
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,24 @@ SECONDS = 1.0
 """After this time a process gives back what it has found."""
 
 Numbered = tuple[int, Task]
+_Ask = Callable[[], Future[Any]]
+_Then = Callable[[Any], None]
 
 
 class Loss(NamedTuple):
-    """What became of a case whose process ended."""
+    """What became of a case whose process ended.
+
+    Attributes
+    ----------
+    verdict : str
+    reason : str
+    doubtful : bool
+        What another process did may have ended it too.
+    """
 
     verdict: Verdict
     reason: str
+    doubtful: bool = False
 
 
 class Engine(Protocol):
@@ -56,11 +67,28 @@ class Engine(Protocol):
     def seconds(self) -> float:
         """After this time a process begins no other case of its chunk."""
 
-    def submit(self, function: Callable[..., Any], *args: object, more: float = 0.0) -> Future[Any]:
-        """Call a function of `inside` in one of them; `more` seconds beside those of a case."""
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *args: object,
+        more: float = 0.0,
+        alone: bool = False,
+    ) -> Future[Any]:
+        """Call a function of `inside` in one of them.
+
+        Parameters
+        ----------
+        more : float
+            Seconds beside those of a case.
+        alone : bool
+            In a process that has executed nothing before, where the engine owns its processes.
+        """
 
     def result(self, called: Future[Any]) -> Any:  # noqa: ANN401  # what the function returns
-        """Return what a function returned, or the loss of the case that its process ended on."""
+        """Return what a function returned, or the loss of the case that its process ended on.
+
+        None where no process has begun with it: it may be submitted again.
+        """
 
     def close(self) -> None:
         """Give the processes back."""
@@ -94,7 +122,8 @@ class Flow:
         self.about = engine.about
         self._full = full
         self._entries = entries
-        self._waiting: dict[Future[Any], Callable[[Future[Any]], None]] = {}
+        self._waiting: dict[Future[Any], tuple[_Then, _Ask]] = {}
+        self._doubted: deque[tuple[_Trial, str | None]] = deque()
         self._found: deque[Part] = deque()
 
     def run(self, tasks: Iterator[Numbered]) -> Iterator[Part]:
@@ -106,21 +135,22 @@ class Flow:
                 if not chunk:
                     break
                 self._judge(chunk)
+            if not self._waiting and self._doubted:  # nothing else runs any more
+                self._try(*self._doubted.popleft(), certain=True)
             if not self._waiting:
                 break
             for called in wait(self._waiting, return_when=FIRST_COMPLETED).done:
-                self._waiting.pop(called)(called)
+                then, ask = self._waiting.pop(called)
+                result = engine.result(called)
+                if result is None:
+                    self._waiting[ask()] = then, ask
+                else:
+                    then(result)
             while self._found:
                 yield self._found.popleft()
 
-    def _submit(
-        self,
-        then: Callable[[Future[Any]], None],
-        function: Callable[..., Any],
-        *args: object,
-        more: float = 0.0,
-    ) -> None:
-        self._waiting[self.engine.submit(function, *args, more=more)] = then
+    def _submit(self, then: _Then, ask: _Ask) -> None:
+        self._waiting[ask()] = then, ask
 
     def _judge(self, chunk: list[Numbered]) -> None:
         # A process begins no case after the time of a chunk, so each case has its own, and a
@@ -128,10 +158,10 @@ class Flow:
         seconds = self.engine.seconds
         more = seconds if len(chunk) > 1 else 0.0
         tasks = [task for _, task in chunk]
-        self._submit(partial(self._judged, chunk), inside.judge, tasks, seconds, more=more)
+        ask = partial(self.engine.submit, inside.judge, tasks, seconds, more=more)
+        self._submit(partial(self._judged, chunk), ask)
 
-    def _judged(self, chunk: list[Numbered], future: Future[Any]) -> None:
-        result = self.engine.result(future)
+    def _judged(self, chunk: list[Numbered], result: Any) -> None:  # noqa: ANN401  # or its loss
         if isinstance(result, Loss):
             # One of the cases did it: each alone tells which.
             for numbered in chunk if len(chunk) > 1 else ():
@@ -147,11 +177,18 @@ class Flow:
 
     def _apart(self, place: int, task: Task) -> None:
         """Run a case by the baseline, then by each target, to tell whose process ends."""
-        trial = _Trial(place, task, Batch(Collector(self._full), self._entries.unmet()))
-        self._submit(partial(self._tried, trial, None), inside.share, task, None)
+        self._try(_Trial(place, task, Batch(Collector(self._full), self._entries.unmet())), None)
 
-    def _tried(self, trial: _Trial, name: str | None, future: Future[Any]) -> None:
-        about, result = self.about, self.engine.result(future)
+    def _try(self, trial: _Trial, name: str | None, *, certain: bool = False) -> None:
+        # What a target has kept of other cases would be held against this one.
+        ask = partial(self.engine.submit, inside.share, trial.task, name, alone=True)
+        self._submit(partial(self._tried, trial, name, certain), ask)
+
+    def _tried(self, trial: _Trial, name: str | None, certain: bool, result: Batch | Loss) -> None:
+        if isinstance(result, Loss) and result.doubtful and not certain:
+            self._doubted.append((trial, name))
+            return
+        about = self.about
         targets = [each for each in about.names if each not in {about.baseline, *about.absent}]
         if name is None:
             trial.left = len(targets)
@@ -162,8 +199,7 @@ class Flow:
             else:
                 trial.batch.merge(result)
                 for target in targets:
-                    args = (inside.share, trial.task, target)
-                    self._submit(partial(self._tried, trial, target), *args)
+                    self._try(trial, target)
         else:
             trial.left -= 1
             if isinstance(result, Loss):
@@ -178,5 +214,7 @@ class Flow:
         if trial.lost:
             trial.batch.known.excuse(case.id)
         for name, loss in trial.lost.items():
-            trial.batch.keep(origin, without_trace(case, name, *loss), self.about)
+            trial.batch.keep(
+                origin, without_trace(case, name, loss.verdict, loss.reason), self.about
+            )
         self._found.append(Part([(trial.place, trial.place + 1)], trial.batch))

@@ -28,7 +28,13 @@ class Here:
         self._worker = Worker(plan)
         self.about = self._worker.about()
 
-    def submit(self, function: Callable[..., Any], *args: object, more: float = 0.0) -> Future[Any]:  # noqa: ARG002
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *args: object,
+        more: float = 0.0,  # noqa: ARG002  # there are no time limits
+        alone: bool = False,  # noqa: ARG002  # nor another process
+    ) -> Future[Any]:
         """Call a function."""
         called: Future[Any] = Future()
         try:

@@ -57,8 +57,14 @@ class Hired:
         self._first: About | None = None
         self.about: About = self._own(self.submit(inside.about))
 
-    def submit(self, function: Callable[..., Any], *args: object, more: float = 0.0) -> Future[Any]:  # noqa: ARG002
-        """Call a function somewhere; there are no time limits."""
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *args: object,
+        more: float = 0.0,  # noqa: ARG002  # there are no time limits
+        alone: bool = False,  # noqa: ARG002  # which process it is, the executor decides
+    ) -> Future[Any]:
+        """Call a function somewhere."""
         given = partial(inside.hired, *self._given, function, *args)
         called: Future[Any] = self._executor.submit(given)
         self._called.add(called)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -14,6 +16,9 @@ from harness.errors import InvalidInput
 from harness.worker import Plan, Task, Worker
 
 T = TypeVar("T")
+
+_PR_SET_PDEATHSIG = 1
+"""To be sent a signal when the process ends that has started this one (prctl(2))."""
 
 _here: list[tuple[str, Worker | InvalidInput]] = []
 _turn = threading.RLock()
@@ -49,6 +54,8 @@ def start(plan: Plan, folder: str) -> None:
         Where modules of targets are found.
     """
     threading.Thread(target=_follow, daemon=True).start()
+    if sys.platform == "linux":  # whose server has ended is not watched, and would be waited for
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.dup2(2, 1)  # standard output is for results
     sys.stdout = sys.stderr  # its own buffer would be lost when the process is stopped
     _load("", plan, folder)

@@ -8,16 +8,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired
 
 from harness.batch import About
-from harness.engines import inside
 from harness.engines.flow import CHUNK, SECONDS, Loss
-from harness.engines.server import SUCCESS, context
-from harness.errors import InvalidInput
+from harness.engines.server import ORPHANED, SUCCESS
+from harness.engines.workers import Workers
 from harness.memory import EXHAUSTED
 from harness.worker import Plan
 
@@ -42,39 +40,36 @@ class Pool:
         # Targets that keep their own time have it beside what the others have.
         timed = {str(spec) for spec in (plan.baseline, *plan.targets)}
         self.limit = plan.timeout * (1 + sum(spec.startswith("exec:") for spec in timed))
-        self.pool = ProcessPool(
-            max_workers=jobs,
-            context=context(),
-            initializer=inside.start,
-            initargs=[plan, str(Path.cwd())],
-        )
-        self._about = self.pool.schedule(inside.call, args=[inside.about])
+        self._workers = Workers(plan, jobs)
+        self._singles = Workers(plan, jobs, single=True)
+        self._workers.start()
 
     @cached_property
     def about(self) -> About:
         """What the first worker says of itself, once it has loaded the targets."""
-        try:
-            about: About = self._about.result()
-        except (ProcessExpired, BrokenProcessPool):
-            names = ", ".join(map(str, (*self.plan.targets, self.plan.baseline)))
-            raise InvalidInput(f"a process ended while it loaded the targets {names}") from None
-        return about
+        return self._workers.about()
 
-    def submit(self, function: Callable[..., Any], *args: object, more: float = 0.0) -> Future[Any]:
+    def submit(
+        self,
+        function: Callable[..., Any],
+        *args: object,
+        more: float = 0.0,
+        alone: bool = False,
+    ) -> Future[Any]:
         """Call a function in a worker, which is stopped when the time of a case is over."""
-        called: Future[Any] = self.pool.schedule(
-            inside.call, args=[function, *args], timeout=self.limit + more
-        )
-        return called
+        workers = self._singles if alone else self._workers
+        return workers.call(function, *args, timeout=self.limit + more)
 
     def result(self, called: Future[Any]) -> Any:  # noqa: ANN401  # what the function returns
-        """Return what a function returned, or how its process ended."""
+        """Return what a function returned, or how its process ended; None if none has begun."""
         try:
             return called.result()
         except FutureTimeout:
             return Loss("timeout", f"there is no result after {self.limit:g} s")
         except ProcessExpired as error:
-            return Loss("crash", self._ending(error))
+            return Loss("crash", self._ending(error), doubtful=error.exitcode == ORPHANED)
+        except BrokenProcessPool:
+            return None
 
     def _ending(self, error: ProcessExpired) -> str:
         code, memory = error.exitcode, self.plan.memory
@@ -88,5 +83,5 @@ class Pool:
 
     def close(self) -> None:
         """Stop the workers."""
-        self.pool.stop()  # type: ignore[no-untyped-call]
-        self.pool.join()
+        self._workers.close()
+        self._singles.close()

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 SUCCESS = 256
 """What stands for the exit code 0 of a worker: no process has it."""
 
-_IMPORTED = ["harness.engines.inside", "torch"]
+ORPHANED = 255
+"""Exit code, as multiprocessing says, of a worker whose server has ended; so have all others'."""
+
+_DONE = 114
+"""Exit code of a worker that has done the one task which it was started for."""
+
+_GRADIENTS = "torch.fx.experimental.symbolic_shapes"
+"""What torch imports, sympy with it, for the first gradient of a process."""
+
+_IMPORTED = ["harness.engines.inside", "torch", _GRADIENTS]
 
 
 class _Process(ForkServerProcess):
@@ -24,13 +34,32 @@ class _Process(ForkServerProcess):
         return SUCCESS if code == 0 else code
 
 
+class _Single(_Process):
+    """A worker of one task, after which it ends by itself."""
+
+    def run(self) -> None:
+        """Work, and wait for no thread or child that a target has left."""
+        super().run()
+        os._exit(_DONE)
+
+    @property
+    def exitcode(self) -> int | None:
+        """As of any worker, but 0 for the orderly end."""
+        code = super().exitcode
+        return 0 if code == _DONE else code
+
+
 class _Context(ForkServerContext):
     Process = _Process
 
 
-def context() -> ForkServerContext:
-    """Return the context in which workers are started."""
-    found = _Context()
+class _SingleContext(ForkServerContext):
+    Process = _Single
+
+
+def context(*, single: bool = False) -> ForkServerContext:
+    """Return the context in which workers are started, for one task each or for many."""
+    found = _SingleContext() if single else _Context()
     found.set_forkserver_preload(_IMPORTED)
     return found
 

@@ -252,6 +252,10 @@ def close_all_descriptors(*_):
     os.closerange(3, 4096)
 
 
+def end_the_process_later(*_):
+    threading.Timer(0.5, os._exit, [7]).start()
+
+
 def spin_without_heed(*_):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

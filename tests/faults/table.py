@@ -96,6 +96,7 @@ ENDED = (
     Fault("kill the parent and itself", "crash", "the process ended with"),
     Fault("terminate itself", "crash", "the process ended with exit code 15"),
     Fault("close all descriptors", "crash", "the process ended with exit code 9"),
+    Fault("end the process later", "agree"),
 )
 """What ends the process of a target."""
 
@@ -111,6 +112,8 @@ COMMANDS = (
     Fault("ask the command to end", "exit 130"),
     Fault("hang up on the command", "exit 130"),
     Fault("kill a worker from outside", "exit 1", "the process ended with SIGKILL"),
+    Fault("kill a worker that waits", "exit 0"),
+    Fault("end the process that loads again", "exit 2", "a process ended while it loaded"),
 )
 """What is done to the command, its disk and its processes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import shlex
@@ -14,7 +15,8 @@ from pathlib import Path
 import pytest
 from table import COMMANDS, WORKERS
 
-from harness.case.suite import load
+from harness.case.suite import Suite, load
+from harness.cli import main
 from harness.report.document import read
 from harness.runner import run
 from harness.worker import Plan
@@ -35,6 +37,22 @@ class Hangs(BatchNorm2d):
         if num_features == 2:
             Path(__file__).with_name("pid").write_text(str(os.getpid()))
             time.sleep(600)
+"""
+LOADS_ONCE = """
+import os
+from pathlib import Path
+from harness.reference import BatchNorm2d
+
+loaded = Path(__file__).with_name("loaded")
+if loaded.exists():
+    os._exit(3)
+loaded.touch()
+
+class Exits(BatchNorm2d):
+    def __init__(self, num_features, **more):
+        super().__init__(num_features, **more)
+        if num_features == 2:
+            os._exit(7)
 """
 SPOKEN = {fault.done: fault for fault in (*COMMANDS, *WORKERS)}
 OLD = "what was written before"
@@ -172,6 +190,40 @@ def test_a_worker_that_is_killed_from_outside_costs_one_case(folder):
     )
     assert [each.verdict for each in results] == ["agree", "crash", "agree"]
     assert results[1].reason == fault.reason
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5])
+def test_a_worker_that_is_killed_while_it_waits_costs_nothing(folder, monkeypatch, seconds):
+    """Where the processes end before they have a case, or as they get it, others take theirs."""
+    whole = Suite.cases
+
+    def cases(suite):
+        for number, each in enumerate(whole(suite)):
+            if number == 1:  # the first is drawn before the processes are asked for
+                for worker in multiprocessing.active_children():
+                    os.kill(worker.pid, signal.SIGKILL)
+                time.sleep(seconds)
+            yield each
+
+    monkeypatch.setattr(Suite, "cases", cases)
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "cases.yaml", "-j", "2", "--target", "reference", "--report", "report.json"])
+    summary = read(folder / "report.json").summary["reference"]
+
+    assert f"exit {ended.value.code or 0}" == SPOKEN["kill a worker that waits"].outcome
+    assert (summary.cases, summary.agree) == (3, 3)
+
+
+@pytest.mark.parametrize("jobs", "12")
+def test_a_target_that_cannot_be_loaded_again_is_one_message(folder, jobs):
+    """A process that ends as it takes the place of another ends the run, in one message."""
+    (folder / "once.py").write_text(LOADS_ONCE)
+
+    finished(
+        "end the process that loads again",
+        started(folder, "--target", "once.py:Exits", "-j", jobs),
+    )
 
 
 @pytest.mark.parametrize("fault", WORKERS, ids=lambda fault: fault.name)

@@ -60,18 +60,18 @@ def said(result):
 
 
 @pytest.mark.parametrize(
-    ("cls", "faults", "timeout"),
+    ("cls", "faults", "more"),
     [
-        ("Survived", (*GLOBAL, *LEFT, *RAISED), 60),
-        ("Ended", ENDED, 60),
-        ("Held", HELD, 8),
+        ("Survived", (*GLOBAL, *LEFT, *RAISED), {"jobs": 1}),
+        ("Ended", ENDED, {"jobs": 2}),
+        ("Held", HELD, {"jobs": 1, "timeout": 8}),
     ],
 )
-def test_a_fault_is_the_verdict_of_its_case_alone(tmp_path, monkeypatch, cls, faults, timeout):
+def test_a_fault_is_the_verdict_of_its_case_alone(tmp_path, monkeypatch, cls, faults, more):
     """Each fault has its verdict and reason; all else equals a run in which nothing is done."""
     monkeypatch.chdir(tmp_path)
     cases, faulty = suite(tmp_path, faults), f"{TARGETS}:{cls}"
-    report = run(cases, Plan(("torch", faulty), full=True), jobs=1, timeout=timeout).report
+    report = run(cases, Plan(("torch", faulty), full=True), **more).report
     calm = run(cases, Plan(("torch", "reference"), full=True), jobs=0).report
 
     hit = [results(report, faulty)[f"hit-{number}"] for number in range(len(faults))]

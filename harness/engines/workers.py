@@ -1,0 +1,113 @@
+"""A pool of worker processes, and the pools that take its place where it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from harness.batch import About
+from harness.engines import inside
+from harness.engines.server import context
+from harness.errors import InvalidInput
+from harness.worker import Plan
+
+ATTEMPTS = 3
+"""How often processes are started that end while they load the targets."""
+
+
+class Workers:
+    """Processes that are started with the first call.
+
+    One that ends in a call is replaced by the pool. One that ends without, as it loads the
+    targets or waits, may break the pool, whose calls then raise `BrokenProcessPool`; what is
+    called after that is for the next pool.
+
+    Parameters
+    ----------
+    plan : Plan
+    jobs : int
+        How many.
+    single : bool
+        Each is replaced after one call.
+    """
+
+    def __init__(self, plan: Plan, jobs: int, *, single: bool = False) -> None:
+        self._specs = ", ".join(map(str, (*plan.targets, plan.baseline)))
+        self._open = partial(
+            ProcessPool,
+            max_workers=jobs,
+            max_tasks=int(single),
+            context=context(single=single),
+            initializer=inside.start,
+            initargs=[plan, str(Path.cwd())],
+        )
+        self._pool: ProcessPool = self._open()
+        self._called: set[Future[Any]] = set()
+        self._about: Future[About] = Future()
+
+    def start(self) -> None:
+        """Start them, and ask one what it says of itself."""
+        try:
+            self._about = self._pool.schedule(inside.call, args=[inside.about])
+        except RuntimeError:
+            self._about = _broken()
+
+    def about(self) -> About:
+        """Return what it says, once it has loaded the targets.
+
+        Raises
+        ------
+        InvalidInput
+            It cannot load them, or ends while it does, however often it is started.
+        """
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._restart()
+            with suppress(ProcessExpired, BrokenProcessPool):
+                return self._about.result()
+        raise InvalidInput(f"a process ended while it loaded the targets {self._specs}")
+
+    def call(self, function: Callable[..., Any], *args: object, timeout: float) -> Future[Any]:
+        """Call a function of `inside` in one of them, which is stopped after so many seconds.
+
+        Raises
+        ------
+        InvalidInput
+            As for `about`, of the next pool.
+        """
+        try:
+            called: Future[Any] = self._pool.schedule(
+                inside.call, args=[function, *args], timeout=timeout
+            )
+        except RuntimeError:  # it has broken
+            self._restart()
+            self.about()  # or pools would break without end
+            return _broken()
+        self._called.add(called)
+        called.add_done_callback(self._called.discard)
+        return called
+
+    def close(self) -> None:
+        """Stop them."""
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def _restart(self) -> None:
+        self.close()
+        for called in tuple(self._called):  # of which the pool had not heard when it broke
+            called.set_exception(BrokenProcessPool())
+        self._pool = self._open()
+        self.start()
+
+
+def _broken() -> Future[Any]:
+    called: Future[Any] = Future()
+    called.set_exception(BrokenProcessPool())
+    return called
