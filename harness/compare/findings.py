@@ -96,6 +96,23 @@ class Measured(NamedTuple):
     nearer: bool = False
     farther: bool = False
 
+    def measure(self, case: str, ratio: float) -> Measure:
+        """Return the measure of this step of a case, `ratio` standing for the figures' own."""
+        figures = self.figures
+        return Measure(
+            elements=self.elements,
+            unjudged=figures.unjudged,
+            vacuous=figures.vacuous,
+            bitwise=self.bitwise,
+            ratio=ratio,
+            ulp=figures.ulp,
+            ratio_at=case,
+            held=figures.held,
+            held_at=case if figures.held else "",
+            nearer=self.nearer,
+            farther=self.farther,
+        )
+
 
 @dataclass(slots=True)
 class Measure:
@@ -130,20 +147,6 @@ class Measure:
     held_at: str = ""
     nearer: int = 0
     farther: int = 0
-
-    def add(self, case: str, each: Measured, ratio: float) -> None:
-        """Add what was measured in a step of a case, `ratio` standing for the figures' own."""
-        figures = each.figures
-        self.elements += each.elements
-        self.unjudged += figures.unjudged
-        self.vacuous += figures.vacuous
-        self.bitwise += each.bitwise
-        self.nearer += each.nearer
-        self.farther += each.farther
-        self.ulp = max(self.ulp, figures.ulp)
-        self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, ratio, case)
-        if figures.held:
-            self.held, self.held_at = _worse(self.held, self.held_at, figures.held, case)
 
     def merge(self, other: Measure) -> None:
         """Add what another measure of the same holding has found."""
@@ -224,7 +227,8 @@ class Comparison:
         """What was measured, over all steps."""
         measures: dict[Holding, Measure] = {}
         for each in self.measured:
-            measures.setdefault(each.holding, Measure()).add(self.id, each, each.figures.ratio)
+            own = each.measure(self.id, each.figures.ratio)
+            measures.setdefault(each.holding, Measure()).merge(own)
         return measures
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.case.suite import Entry
-from harness.compare import CLASSES, Comparison, Holding, Measure
+from harness.compare import Comparison, Holding, Measure
 from harness.report.model import (
     Accuracy,
     CaseResult,
@@ -20,6 +20,7 @@ from harness.report.model import (
     Summary,
 )
 from harness.report.result import result, rounded
+from harness.verdicts import CLASSES
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Collector:
                 mine = self.measures[target, each.holding] = Measure()
             # As a report shows it, so that shards and the whole agree on whose is the largest.
             near = not mine.ratio_at or ratio >= _NEAR * mine.ratio
-            mine.add(case, each, float(rounded(ratio)) if near else ratio)
+            mine.merge(each.measure(case, float(rounded(ratio)) if near else ratio))
             worst[quantity] = max(ratio, worst.get(quantity, 0.0))
         quiet = baseline or (origin.matrix is not None and not self.full)
         if comparison.verdict != "agree" or not quiet:
