@@ -20,4 +20,5 @@ FAILED: tuple[Verdict, ...] = ("diverge", "crash", "timeout")
 """Verdicts that are held against a target."""
 
 CLASSES = ("wide", "tree", "any-order")
-"""The accuracy classes that a verdict may be asked for, as `harness.oracle.ACCURACIES` has them."""
+"""The accuracy classes that a verdict may be asked for, from the strictest, as
+`harness.oracle.ACCURACIES` has them."""

@@ -11,7 +11,6 @@ from harness.compare import discrete
 from harness.compare.assess import assess
 from harness.compare.blame import blame, equal_elements
 from harness.compare.documented import note_numbers, undocumented
-from harness.compare.exactly import CLASSES
 from harness.compare.findings import (
     CONSISTENCY,
     Comparison,
@@ -28,7 +27,6 @@ from harness.dtypes import name_of
 from harness.trace import RESULTS, STATE, Array, Raised, same_bits
 
 __all__ = [
-    "CLASSES",
     "Account",
     "Comparison",
     "Divergence",

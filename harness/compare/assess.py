@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harness.compare.exactly import quantities_of
 from harness.compare.follow import Asked
 from harness.compare.judged import Account, Assessed, Declarations
 from harness.compare.question import Question, question, real
 from harness.compare.stack import Stack
 from harness.dtypes import name_of
-from harness.oracle import RUNNING, Declared, Quantity, Step, standard_accuracy
+from harness.oracle import RUNNING, Declared, Quantity, Step, quantities_of, standard_accuracy
 from harness.trace import Array, StepTrace, same_bits
 
 _ELEMENTS = 2**16
@@ -79,7 +78,7 @@ class _Form:
         images, row = step.input.shape, (step.channels,)
         quantities = [
             (quantity, images if quantity in ("output", "grad_input") else row)
-            for quantity in quantities_of(step)
+            for quantity in sorted(quantities_of(step), key=RUNNING.__contains__)
         ]
         return cls(step, accuracy or standard_accuracy(name_of(step.input.dtype)), quantities)
 
@@ -182,10 +181,11 @@ def _computed(
 ) -> Iterator[tuple[Quantity, Array]]:
     """Yield those quantities of a step that the implementation has in the expected shape."""
     failed = done.raised is not None and done.raised.phase == "forward"
+    # A step that raised before its update owes none.
+    owed = not failed or _updated(before, done)
     for quantity, shape in form.quantities:
         running = quantity in RUNNING
-        # A step that raised before its update owes none.
-        if running and failed and not _updated(before, done):
+        if running and not owed:
             continue
         array = (done.state if running else done.results).get(quantity)
         # A complex array has another type, which is said elsewhere, and no distance.

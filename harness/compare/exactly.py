@@ -10,26 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 
-from harness.oracle import (
-    ACCURACIES,
-    RUNNING,
-    Channels,
-    Declared,
-    Expected,
-    Quantity,
-    Results,
-    Step,
-    exact,
-)
-from harness.oracle import quantities_of as computed
-
-CLASSES = tuple(ACCURACIES)
-"""The accuracy classes, from the strictest."""
-
-
-def quantities_of(step: Step) -> tuple[Quantity, ...]:
-    """Return the quantities that a step computes: what it returns, then what it leaves behind."""
-    return tuple(sorted(computed(step), key=RUNNING.__contains__))
+from harness.oracle import RUNNING, Channels, Declared, Expected, Quantity, Results, Step, exact
 
 
 class Exact:

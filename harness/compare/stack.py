@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare.exactly import CLASSES, Exact
+from harness.compare.exactly import Exact
 from harness.compare.question import Question
 from harness.dtypes import precision
 from harness.oracle import (
@@ -30,6 +30,7 @@ from harness.oracle import (
 from harness.oracle.arithmetic import distance
 from harness.oracle.judge import within
 from harness.trace import Array
+from harness.verdicts import CLASSES
 
 _IMAGES = 4
 
@@ -86,8 +87,10 @@ class Stack:
         computed : sequence of array
             In the quantity's shape, of any floating type.
         """
-        channels = slice(None) if quantity in RUNNING else self._channels
-        standard = self._exact.expected(quantity, self.accuracy, self.declared)
+        exact, channels = self._worked
+        if quantity in RUNNING:
+            channels = slice(None)
+        standard = exact.expected(quantity, self.accuracy, self.declared)
         given, expected = _joined(computed), standard.at(channels)
         with np.errstate(all="ignore"):
             error = distance(given, expected.exact)
@@ -101,7 +104,7 @@ class Stack:
         for index, accuracy in enumerate(CLASSES):
             largest = worst
             if accuracy != self.accuracy:
-                other = self._exact.expected(quantity, accuracy, self.declared).at(channels)
+                other = exact.expected(quantity, accuracy, self.declared).at(channels)
                 largest = self._apart(within(error, given, other)).max(axis=1)
             held[(held > index) & (largest <= 1)] = index
             if (held <= index).all():
@@ -138,27 +141,26 @@ class Stack:
         return _stacked(self.questions)
 
     @cached_property
-    def _contents(self) -> list[tuple[object, ...]]:
-        return [each.content for each in self.questions]
+    def _worked(self) -> tuple[Exact, Channels]:
+        """The exact results of the distinct questions, and for each channel its place in them.
 
-    @cached_property
-    def _channels(self) -> Channels:
-        """For each channel, its place among those of the distinct questions."""
+        Cases that differ in momentum, flags or sequence, and all implementations, meet the same
+        inputs: what they return is worked out once.
+        """
+        contents = [each.content for each in self.questions]
         places: dict[object, int] = {}
-        of = [places.setdefault(content, len(places)) for content in self._contents]
-        if len(places) == len(of):
-            return slice(None)
-        channels = self.questions[0].step.channels
-        return (np.array(of)[:, None] * channels + np.arange(channels)).ravel()
-
-    @cached_property
-    def _exact(self) -> Exact:
-        # Cases that differ in momentum, flags or sequence, and all implementations, meet the same
-        # inputs: what they return is worked out once.
-        distinct: dict[object, Question] = {}
-        for content, each in zip(self._contents, self.questions, strict=True):
-            distinct.setdefault(content, each)
-        return Exact(_stacked([*distinct.values()]), self._step, self._channels)
+        distinct: list[Question] = []
+        for content, each in zip(contents, self.questions, strict=True):
+            if content not in places:
+                places[content] = len(distinct)
+                distinct.append(each)
+        if len(distinct) == len(contents):
+            return Exact(self._step), slice(None)
+        of = np.array([places[content] for content in contents])
+        channels = distinct[0].step.channels
+        rows = (of[:, None] * channels + np.arange(channels)).ravel()
+        updates = distinct[0].factor is not None
+        return Exact(_stacked(distinct), self._step if updates else None, rows), rows
 
     @property
     def _shape(self) -> tuple[int, ...]:

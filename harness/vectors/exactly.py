@@ -11,13 +11,11 @@ import numpy as np
 from harness.case.model import Case, ModuleConfig
 from harness.compare.follow import Asked, follow
 from harness.compare.question import question, real
-from harness.oracle import Results, exact
+from harness.oracle import RUNNING, Results, exact
 from harness.reference import BatchNorm2d
 from harness.targets import array_class, blinded
 from harness.targets.driver import execute
 from harness.trace import Array, Trace, same_bits
-
-RUNNING = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from harness.case.model import Case, Eval, Train
 from harness.compare.follow import Asked
-from harness.oracle import Results, standard_accuracy
+from harness.oracle import RUNNING, Results, standard_accuracy
 from harness.targets.base import LOW_PRECISION, declared
 from harness.targets.wire import scalar
 from harness.trace import Array, Raised, StepTrace, same_bits
-from harness.vectors.exactly import RUNNING, exactly
+from harness.vectors.exactly import exactly
 from harness.vectors.expectation import expectation
 from harness.vectors.store import Store
 
