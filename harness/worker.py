@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from harness import known
 from harness.batch import About, Batch, without_trace
@@ -19,6 +20,7 @@ from harness.plan import Loaded, Plan
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
+from harness.targets.guard import session
 from harness.trace import Trace
 from harness.verdicts import Verdict
 from harness.versions import holds
@@ -30,6 +32,11 @@ Task = tuple[Origin, Case]
 
 _TOGETHER = 2**18
 """Elements of results after which cases are judged, so that memory does not grow with them."""
+
+
+_TURN = 0.02
+"""Seconds that the baseline executes cases before they are the targets' turn: what runs for a
+while stays in the processor's caches."""
 
 
 _PATIENCE = 5000
@@ -59,8 +66,10 @@ class _Executed:
         The baseline and targets whose comparisons are kept.
     applies : bool
         The case holds for the baseline's version of torch.
-    hearing : Hearing or None
-        None where there is nothing to judge.
+    baseline : Account or None
+        None where it gave nothing to judge.
+    heard : list of Account
+        Of the targets.
     lost : dict of str to Comparison
         Of those that gave no trace, or to which there is none.
     """
@@ -69,13 +78,14 @@ class _Executed:
     case: Case
     names: Sequence[str]
     applies: bool = True
-    hearing: Hearing | None = None
+    baseline: Account | None = None
+    heard: list[Account] = field(default_factory=list)
     lost: dict[str, Comparison] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """Elements of the baseline's results."""
-        steps = self.hearing.baseline.trace.steps if self.hearing is not None else ()
+        steps = self.baseline.trace.steps if self.baseline is not None else ()
         arrays = (array for step in steps for array in step.results.values())
         return sum(array.size for array in arrays if array is not None)
 
@@ -128,27 +138,21 @@ class Worker:
         """
         end = time.monotonic() + seconds
         batch, names = self.batch(), [self.baseline.info.name, *self.names]
+        pending = (_Executed(origin, case, names) for origin, case in tasks)
         done, size = 0, 0
         waiting: list[_Executed] = []
         if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt
         with _patient():
-            for origin, case in tasks:
-                try:
-                    waiting.append(self._executed(origin, case, names))
-                except KeyboardInterrupt:
-                    if not done:
-                        raise
-                    # What was executed is judged first; the next call raises.
-                    self._interrupted = True
-                    break
-                size += waiting[-1].size
-                done += 1
+            while executed := self._executed(pending, end, first=not done):
+                waiting += executed
+                size += sum(each.size for each in executed)
+                done += len(executed)
                 if size > _TOGETHER:
                     self._judge(batch, waiting)
                     waiting, size = [], 0
-                if time.monotonic() >= end:
+                if self._interrupted or time.monotonic() >= end:
                     break
             self._judge(batch, waiting)
         return batch, done
@@ -164,39 +168,77 @@ class Worker:
 
         The baseline's own comparison, which any other needs, is kept where it is named.
         """
-        (comparisons,) = self._judge(batch, [self._executed(origin, case, names)])
+        executed = self._executed([_Executed(origin, case, names)])
+        (comparisons,) = self._judge(batch, executed)
         return comparisons
 
-    def _executed(self, origin: Origin, case: Case, names: Sequence[str]) -> _Executed:
-        done = _Executed(origin, case, names)
+    def _executed(
+        self, pending: Iterable[_Executed], end: float = math.inf, *, first: bool = True
+    ) -> list[_Executed]:
+        """Execute the next cases by the baseline, then those by each target in turn.
+
+        Returns those that all had time for. Where not even one was, an interruption is raised if
+        they are the first; else what was executed is judged before the next call raises it.
+        """
+        executed: list[_Executed] = []
+        own = min(end, time.monotonic() + _TURN)
+        try:
+            executed = self._turn(self._by_baseline, pending, own)
+            for target in self.targets:
+                executed = self._turn(partial(self._by, target), executed, end)
+        except KeyboardInterrupt:
+            if first:
+                raise
+            self._interrupted = True
+            return []
+        return executed
+
+    def _turn(
+        self, execute: Callable[[_Executed], None], cases: Iterable[_Executed], end: float
+    ) -> list[_Executed]:
+        """Execute cases, at least one, until the time is over; return those."""
+        executed: list[_Executed] = []
+        try:
+            with session():
+                for case in cases:
+                    execute(case)
+                    executed.append(case)
+                    if time.monotonic() >= end:
+                        break
+        except KeyboardInterrupt:
+            if not executed:
+                raise
+            self._interrupted = True
+        return executed
+
+    def _by_baseline(self, done: _Executed) -> None:
+        case, baseline = done.case, self.baseline.info
         known = self._has_everything or holds(self.torch, needs.since(case), None)
         if not known or not holds(self.torch, case.since, case.before):
             done.applies = False
-            return done
-        given, baseline = blinded(case), self.baseline.info
+            return
         try:
-            trace = self._execute(self.baseline, given)
+            trace = self._execute(self.baseline, blinded(case))
         except Crashed as error:
             self._lose_all(done, error.verdict, str(error))
-            return done
+            return
         if trace.unsupported is not None:
             # What it cannot construct says nothing of what the others construct.
             self._lose_all(done, "unsupported", trace.unsupported)
-            return done
-        heard = []
-        for target in self.targets:
-            info = target.info
-            if info.name not in names or info.name == baseline.name:
-                continue
-            try:
-                found = self._execute(target, given)
-            except Crashed as error:
-                done.lose(info.name, error.verdict, str(error))
-            else:
-                heard.append(Account(info.name, found, info.declares, info.semantics))
-        own = Account(baseline.name, trace, baseline.declares, baseline.semantics)
-        done.hearing = Hearing(case, self.torch, own, tuple(heard))
-        return done
+            return
+        done.baseline = Account(baseline.name, trace, baseline.declares, baseline.semantics)
+
+    def _by(self, target: Target, done: _Executed) -> None:
+        info = target.info
+        of_others = info.name in done.names and info.name != self.baseline.info.name
+        if done.baseline is None or not of_others:
+            return
+        try:
+            trace = self._execute(target, blinded(done.case))
+        except Crashed as error:
+            done.lose(info.name, error.verdict, str(error))
+        else:
+            done.heard.append(Account(info.name, trace, info.declares, info.semantics))
 
     def _lose_all(self, done: _Executed, verdict: Verdict, reason: str) -> None:
         """Say of a case that the baseline has not run what becomes of each target."""
@@ -208,12 +250,16 @@ class Worker:
 
     def _judge(self, batch: Batch, waiting: Sequence[_Executed]) -> list[list[Comparison]]:
         """Judge what was executed, and keep what is found; return the targets' comparisons."""
-        hearings = [done.hearing for done in waiting if done.hearing is not None]
+        hearings = [
+            Hearing(done.case, self.torch, done.baseline, tuple(done.heard))
+            for done in waiting
+            if done.baseline is not None
+        ]
         judged = judge(hearings, self.plan.accuracy)
         found = []
         for done in waiting:
             comparisons = dict(done.lost)
-            if done.hearing is not None:
+            if done.baseline is not None:
                 comparisons |= {each.target: each for each in next(judged)}
             if not done.applies:
                 batch.inapplicable += 1

@@ -13,6 +13,7 @@ import warnings
 from _signal import getsignal  # type: ignore[import-not-found]  # typeshed leaves it out
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -46,6 +47,46 @@ class Setting(NamedTuple):
     during: Any = _LEFT
 
 
+class _Session(NamedTuple):
+    """What cases in a row start from: settings, what reads each, and the values read."""
+
+    torch: bool
+    here: Sequence[Setting]
+    reads: Sequence[Callable[[], Any]]
+    known: list[Any]
+
+
+_session: ContextVar[_Session | None] = ContextVar("_session", default=None)
+
+
+@contextmanager
+def session() -> Iterator[None]:
+    """Have cases in a row, each in `guarded`, start from a known global state that is read once.
+
+    The caller gets back the state that it had.
+    """
+    torch = "torch" in sys.modules
+    here, reads, fixed = _prepared(torch)
+    before = [read() for read in reads]
+    known = list(before)
+    for index in fixed:
+        known[index] = here[index].during
+        if before[index] != known[index]:
+            here[index].write(known[index])
+    drew = np.random.mtrand.get_bit_generator()
+    torch_draws: Any = sys.modules["torch"].default_generator if torch else None
+    torch_drew = torch_draws.get_state() if torch else None
+    token = _session.set(_Session(torch, here, reads, known))
+    try:
+        yield
+    finally:
+        _session.reset(token)
+        _put_back(here, reads, before)
+        np.random.mtrand.set_bit_generator(drew)
+        if torch:
+            torch_draws.set_state(torch_drew)
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
     """Run a case in a known global state; give the caller back the state that it had.
@@ -53,17 +94,15 @@ def guarded() -> Iterator[None]:
     The generators of NumPy and torch begin anew. What a module warns of is between it and its
     users, and is dropped.
     """
-    here, reads, fixed = _prepared("torch" in sys.modules)
-    before = [read() for read in reads]
-    for index in fixed:
-        if before[index] != here[index].during:
-            here[index].write(here[index].during)
+    now = _session.get()
+    # Once torch is imported, its settings are watched too.
+    if now is None or now.torch != ("torch" in sys.modules):
+        with session(), guarded():
+            yield
+        return
     _keep_subnormals()
-    torch_draws: Any = getattr(sys.modules.get("torch"), "default_generator", None)
-    torch_drew = None if torch_draws is None else torch_draws.get_state()
-    if torch_draws is not None:
-        torch_draws.set_state(_torch_begun())
-    drew = np.random.mtrand.get_bit_generator()
+    if now.torch:
+        sys.modules["torch"].default_generator.set_state(_torch_begun())
     np.random.mtrand.set_bit_generator(_bits())
     np.random.seed(0)
     try:
@@ -74,15 +113,15 @@ def guarded() -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        if [read() for read in reads] != before:
-            _put_back(here, before)
+        _put_back(now.here, now.reads, now.known)
         _keep_subnormals()
-        np.random.mtrand.set_bit_generator(drew)
-        if torch_draws is not None:
-            torch_draws.set_state(torch_drew)
 
 
-def _put_back(here: Sequence[Setting], before: Sequence[Any]) -> None:
+def _put_back(
+    here: Sequence[Setting], reads: Sequence[Callable[[], Any]], before: list[Any]
+) -> None:
+    if [read() for read in reads] == before:
+        return
     for (_, read, write, _), value in zip(here, before, strict=True):
         if read() != value:
             # A folder may be gone, and handlers are set from the main thread alone.
