@@ -55,7 +55,8 @@ def _tensor(array: Array) -> torch.Tensor:
 
 def to_array(tensor: torch.Tensor) -> Array:
     """Return an array that shares memory with a tensor on the CPU, else a copy."""
-    tensor = tensor.detach()
+    if tensor.requires_grad:
+        tensor = tensor.detach()
     if not tensor.is_cpu:
         tensor = tensor.cpu()
     if tensor.dtype == torch.bfloat16:
@@ -132,8 +133,7 @@ class ModuleSubject:
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into a parameter or buffer, in place."""
-        with torch.set_grad_enabled(False):
-            getattr(self.module, name).copy_(to_tensor(values))
+        getattr(self.module, name).detach().copy_(to_tensor(values))
 
     def assign(self, name: str, value: object, parameter: bool) -> None:
         """Assign a scalar, a tensor, a parameter or None to an attribute."""
