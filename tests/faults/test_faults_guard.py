@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 
@@ -12,7 +14,7 @@ import pytest
 import torch
 from table import GLOBAL
 
-from harness.targets.guard import guarded, settings
+from harness.targets.guard import guarded, session, settings
 
 
 def others():
@@ -46,12 +48,29 @@ def changes(name):
     return changed, differing(before)
 
 
+def changes_in_a_row(name):
+    """Return what is changed for the case after that of an act, and after both."""
+    before = state()
+    with session():
+        with guarded():
+            inside = state()
+            getattr(acts, name)()
+        with guarded():
+            next_starts = differing(inside)
+    return next_starts, differing(before)
+
+
+def for_each_row(function):
+    """Return what a function finds for each row of the table, all in one process."""
+    context = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(1, context) as process:
+        return {each.done: process.submit(function, each.name).result() for each in GLOBAL}
+
+
 @pytest.fixture(scope="module")
 def found():
     """Return for each row of the table what is changed in it and what is after it."""
-    context = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(1, context) as process:
-        return {each.done: process.submit(changes, each.name).result() for each in GLOBAL}
+    return for_each_row(changes)
 
 
 def test_each_change_is_put_back(found):
@@ -59,6 +78,29 @@ def test_each_change_is_put_back(found):
     assert {name: sorted(left) for name, (_, left) in found.items()} == {
         each.done: [] for each in GLOBAL
     }
+
+
+def test_the_next_case_in_a_row_starts_as_the_one_before():
+    """What a target did to global state is undone for the next case, and for the caller."""
+    assert for_each_row(changes_in_a_row) == {each.done: (set(), set()) for each in GLOBAL}
+
+
+def test_what_a_case_imports_is_watched_from_the_next_case_on():
+    """Where a case is the first to import torch, its settings are put back after the next."""
+    script = """
+import sys
+from harness.targets.guard import guarded, session
+with session():
+    with guarded():
+        before = "torch" in sys.modules
+        import torch
+    with guarded():
+        torch.set_default_dtype(torch.float64)
+print(before, torch.get_default_dtype())
+"""
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+
+    assert done.stdout.split() == [b"False", b"torch.float32"]
 
 
 def test_each_row_changes_something_and_each_setting_is_changed(found):
