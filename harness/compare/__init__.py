@@ -205,11 +205,12 @@ def _holding(assessed: Assessed, quantity: str, array: Array) -> Holding:
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:
-    pairs: list[tuple[Any, Any]] = [
+    """Whether all that an execution returned and left behind is the same."""
+    pairs = (
         (getattr(target.done, part).get(name), getattr(baseline.done, part).get(name))
         for part, names in (("results", RESULTS), ("state", STATE))
         for name in names
-    ]
+    )
     return all(
         ours is theirs or (ours is not None and theirs is not None and same_bits(ours, theirs))
         for ours, theirs in pairs
