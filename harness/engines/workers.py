@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +21,9 @@ from harness.worker import Plan
 
 ATTEMPTS = 3
 """How often processes are started that end while they load the targets."""
+
+PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds to wait where none can be started: a server that is killed takes a moment to go."""
 
 
 class Workers:
@@ -54,10 +58,15 @@ class Workers:
 
     def start(self) -> None:
         """Start them, and ask one what it says of itself."""
-        try:
-            self._about = self._pool.schedule(inside.call, args=[inside.about])
-        except RuntimeError:
-            self._about = _broken()
+        for pause in PAUSES:
+            try:
+                self._about = self._pool.schedule(inside.call, args=[inside.about])
+            except RuntimeError:
+                time.sleep(pause)
+                self._reopen()
+            else:
+                return
+        self._about = _broken()
 
     def about(self) -> About:
         """Return what it says, once it has loaded the targets.
@@ -100,11 +109,14 @@ class Workers:
         self._pool.join()
 
     def _restart(self) -> None:
-        self.close()
+        self._reopen()
         for called in tuple(self._called):  # of which the pool had not heard when it broke
             called.set_exception(BrokenProcessPool())
-        self._pool = self._open()
         self.start()
+
+    def _reopen(self) -> None:
+        self.close()
+        self._pool = self._open()
 
 
 def _broken() -> Future[Any]:
