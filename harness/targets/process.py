@@ -52,12 +52,17 @@ class Conversation:
         assert self.process.stdout is not None  # noqa: S101  # it is a pipe
         self.stdin, self.stdout = self.process.stdin, self.process.stdout
         # Whatever becomes of this process, the worker and its children do not outlive it.
-        self.guard = subprocess.Popen(  # noqa: S603  # a fixed program
-            ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$0"', str(self.process.pid)],
-            stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            self.guard = subprocess.Popen(  # noqa: S603  # a fixed program
+                ["/bin/sh", "-c", 'read _; kill -s KILL -- "-$0"', str(self.process.pid)],
+                stdin=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError:
+            self.process.kill()
+            self.process.communicate()
+            raise
         for pipe in (self.stdin, self.stdout):
             os.set_blocking(pipe.fileno(), False)
 
@@ -212,7 +217,10 @@ class ProcessTarget:
 
     def _execute(self, case: Case) -> Trace:
         if self._conversation is None:
-            self._start()
+            try:
+                self._start()
+            except OSError as error:
+                raise Crashed(f"the worker cannot be started again: {error}") from None
         self._number += 1
         message = wire.case_message(case, self._number, backward=self.hello.backward)
         found = self._ask(wire.line(case=message), wire.most_bytes(case)).trace

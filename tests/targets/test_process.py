@@ -52,6 +52,29 @@ def differences(ours, theirs):
                 yield one.step, name, getattr(one, name), getattr(other, name)
 
 
+SPARSE = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch_worker
+whole = torch_worker.Walk.state
+torch_worker.Walk.state = lambda walk: {{
+    name: array for name, array in whole(walk).items() if array is not None
+}}
+torch_worker.main()
+"""
+
+
+def test_a_worker_may_leave_out_what_it_has_not(tmp_path):
+    """A state without an array says what a state with null in its place says."""
+    (tmp_path / "sparse.py").write_text(SPARSE.format(folder=f"{ROOT}/harness/workers"))
+    sparse = f"exec:{shlex.quote(sys.executable)} {tmp_path}/sparse.py"
+    report = harness.run(ROOT / "cases/edge/buffers.yaml", [sparse])
+    turned = harness.run(ROOT / "cases/edge/buffers.yaml", ["torch"], against=sparse)
+
+    assert report.summary[sparse].bitwise_equal == report.summary[sparse].cases > 10
+    assert turned.summary["torch"].bitwise_equal == turned.summary["torch"].cases
+
+
 def test_torch_behind_the_protocol_is_torch():
     """On the edge suite the torch worker's traces are those of torch in this process."""
     worker, torch = resolve(TORCH), resolve("torch")

@@ -60,7 +60,9 @@ for line in sys.stdin:
     text = json.dumps({"trace": answer}) + "\\n"
     if case["module"]["num_features"] == 2:
         open(MARK, "w").close()
-        if FAULT in ("exit", "no hello again", "wrong version again"):
+        if FAULT == "gone":
+            os.remove(sys.argv[0])
+        if FAULT in ("exit", "gone", "no hello again", "wrong version again"):
             sys.exit(7)
         elif FAULT == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -182,6 +184,22 @@ def test_a_worker_that_does_not_start_again_is_told_case_by_case(tmp_path, spec,
     assert found["first"] == ("agree", None)
     assert found["marked"] == ("crash", "the worker ended with exit code 7")
     assert found["last"] == ("crash", reason)
+
+
+def test_a_worker_whose_command_is_gone_is_told_case_by_case(tmp_path, spec):
+    """After a crash, a command that is no longer there is the verdict of the case after it."""
+    worker = tmp_path / "worker.py"
+    worker.write_text(f"#!{sys.executable}\n{WORKER}")
+    worker.chmod(0o755)
+    target = spec("gone").replace(f"{sys.executable} ", "")
+    found = verdicts(outcome(tmp_path, target).report, target)
+
+    assert {key: verdict for key, (verdict, _) in found.items()} == {
+        "first": "agree",
+        "marked": "crash",
+        "last": "crash",
+    }
+    assert "cannot be started again: [Errno 2] No such file" in found["last"][1]
 
 
 @pytest.mark.parametrize(

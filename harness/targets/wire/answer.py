@@ -14,7 +14,7 @@ from harness.case.needs import dtypes
 from harness.oracle import Declared
 from harness.targets.base import Declaration, TargetInfo
 from harness.targets.wire.arrays import Message, WireArray
-from harness.trace import Array, Raised, StepTrace, Trace
+from harness.trace import STATE, Array, Raised, StepTrace, Trace
 
 PROTOCOL = 1
 """Version of the protocol; a worker must speak the same."""
@@ -56,7 +56,7 @@ class WireStep(Message):
                 for name, array in self.results.items()
                 if array is not None and len(array.shape) == 4  # noqa: PLR2004  # as in the driver
             },
-            state=_arrays(self.state),
+            state=_state(self.state),
             saved=None if self.saved is None else _arrays(self.saved),  # type: ignore[arg-type]  # none is None
             raised=_raised(self.raised),
             unsupported=self.unsupported,
@@ -76,12 +76,13 @@ class WireTrace(Message):
 
     def trace(self, case: Case) -> Trace:
         """Return the trace; ValueError where it is not one of the case."""
-        if self.raised is None and self.unsupported is None:
+        constructed = self.raised is None and self.unsupported is None
+        if constructed:
             executed = [(each.step, each.repetition) for each in self.steps]
             if executed != [(index, repetition) for index, repetition, _ in case.executions()]:
                 raise ValueError(f"its steps are not those of the case: {str(executed)[:200]}")
         return Trace(
-            _arrays(self.initial),
+            _state(self.initial) if constructed else {},
             tuple(each.trace() for each in self.steps),
             _raised(self.raised),
             self.unsupported,
@@ -154,6 +155,11 @@ def _arrays(found: Mapping[Any, WireArray | None]) -> dict[str, Array | None]:
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
     return arrays
+
+
+def _state(found: Mapping[Any, WireArray | None]) -> dict[str, Array | None]:
+    """Return all arrays of the state; what a worker leaves out is None."""
+    return {**dict.fromkeys(STATE), **_arrays(found)}
 
 
 def _raised(found: WireRaised | None) -> Raised | None:
