@@ -120,6 +120,18 @@ def by_torch(x, grad_output, state, step):
     }
 
 
+def test_files_of_one_name_have_each_their_arrays(tmp_path):
+    """No file of arrays is written twice, whatever the case files are called."""
+    for number, place in enumerate(("x/a.yaml", "y/a.yaml", "z/a-2.yaml")):
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).write_text(CASES.replace("- id: ", f"- id: its-{number}-"))
+    export(load([tmp_path / "x", tmp_path / "y", tmp_path / "z"]), tmp_path / "vectors")
+    index = json.loads((tmp_path / "vectors/index.json").read_text(encoding="utf-8"))
+
+    assert len({(each["file"], each["arrays"]) for each in index["cases"]}) == 3
+    assert len({each["arrays"] for each in index["cases"]}) == 3
+
+
 def test_torch_passes_the_vectors_of_the_edge_cases(checker, edge):
     """Torch's own results are within the bounds of all edge cases."""
     checked = list(checker.check(edge, by_torch))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from itertools import groupby
+from itertools import chain, groupby
+from itertools import count as count_from
 from pathlib import Path
 
 from harness import __version__
@@ -57,13 +57,12 @@ def export(
     }
     selected = (each for each in suite.cases() if holds(torch, each[1].since, each[1].before))
     files = groupby(selected, key=lambda each: each[0].file)
-    count, stems = 0, Counter[str]()
+    count, names = 0, set[str]()
     with whole(folder, SCHEMA) as made, (made / INDEX).open("w", encoding="utf-8") as index:
         index.write(_line(head).removesuffix("}") + ',"cases":[')
         for file, cases in files:
-            stem = Path(file).stem
-            stems[stem] += 1
-            name = stem if stems[stem] == 1 else f"{stem}-{stems[stem]}"
+            name = _free(Path(file).stem, names)
+            names.add(name)
             with Store(made / f"{name}.safetensors") as store:
                 for _, case in cases:
                     found = {
@@ -79,6 +78,12 @@ def export(
         if not count:
             raise InvalidInput("no case is selected; there is nothing to export")
     return count
+
+
+def _free(stem: str, taken: set[str]) -> str:
+    """Return a name that no file has: the stem, else with a number."""
+    numbered = (f"{stem}-{number}" for number in count_from(2))
+    return next(name for name in chain([stem], numbered) if name not in taken)
 
 
 def _line(found: Mapping[str, object]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from harness.case.model import Case, Eval, Train
 from harness.compare.follow import Asked
 from harness.oracle import RUNNING, Results, standard_accuracy
@@ -123,7 +125,13 @@ def _owed(quantity: str, before: Mapping[str, Array | None], done: StepTrace) ->
 
 
 def _arrays(state: Mapping[str, Array | None], store: Store) -> dict[str, str | None]:
-    return {name: None if array is None else store.add(array) for name, array in state.items()}
+    """Store a state; what has a value for each channel has an axis, where it is one channel too."""
+    return {
+        name: None
+        if array is None
+        else store.add(array if name == "num_batches_tracked" else np.atleast_1d(array))
+        for name, array in state.items()
+    }
 
 
 def _raises(raised: Raised) -> dict[str, str]:
