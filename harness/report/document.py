@@ -122,7 +122,9 @@ def write_whole(path: Path, text: str) -> None:
 
 def special(path: Path) -> bool:
     """Whether a path is no regular file, nor the place for one: a pipe, or a device."""
-    return path.exists() and (not path.is_file() or path.absolute().parts[1:2] == ("dev",))
+    place = path.absolute().parts[1:3]
+    device = place[:1] == ("dev",) and place != ("dev", "shm")
+    return path.exists() and (device or not path.is_file())
 
 
 def _umask() -> int:
