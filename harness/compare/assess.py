@@ -189,5 +189,7 @@ def _computed(
             continue
         array = (done.state if running else done.results).get(quantity)
         # A complex array has another type, which is said elsewhere, and no distance.
-        if array is not None and array.shape == shape and array.dtype.kind != "c":
-            yield quantity, array
+        if array is None or array.dtype.kind == "c":
+            continue
+        if array.shape == shape or (not array.ndim and shape == (1,)):
+            yield quantity, array.reshape(shape)

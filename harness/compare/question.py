@@ -101,16 +101,22 @@ def question(
     semantics : Semantics
         What the implementation documents to mean otherwise.
 
+    Raises
+    ------
+    ValueError
+        A counter that is no number decides the factor.
+
     Notes
     -----
     The choice of statistics follows ``_BatchNorm.forward`` (torch/nn/modules/batchnorm.py):
     batch statistics in training, and in evaluation where both buffers are absent; the update
-    where the flag is set in training; the factor 1 / num_batches_tracked for momentum None.
+    where the flag is set in training; the factor 1 / num_batches_tracked for momentum None, the
+    counter in its own type. An array without axes is a value for the one channel.
     """
     given, training = asked.input, asked.mode == "train"
     if given is None:
         return None
-    mean, variance = before.get("running_mean"), before.get("running_var")
+    mean, variance = _row(before.get("running_mean")), _row(before.get("running_var"))
     batch = training or (mean is None and variance is None)
     if training and not asked.track:
         mean = variance = None
@@ -119,14 +125,18 @@ def question(
         input=given,
         eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
         batch_statistics=batch,
-        weight=before.get("weight"),
-        bias=before.get("bias"),
+        weight=_row(before.get("weight")),
+        bias=_row(before.get("bias")),
         running_mean=mean,
         running_var=variance,
         factor=_factor(asked, before, semantics) if updates else None,
         grad_output=asked.grad_output if gradients else None,
         unbiased=semantics.running_var is None,
     )
+
+
+def _row(array: Array | None) -> Array | None:
+    return array if array is None or array.ndim else array.reshape(1)
 
 
 def _factor(asked: Asked, before: Mapping[str, Array | None], semantics: Semantics) -> float:
@@ -136,7 +146,10 @@ def _factor(asked: Asked, before: Mapping[str, Array | None], semantics: Semanti
     count = before.get("num_batches_tracked")
     if count is None:
         return 0.0
-    tracked = int(count.item()) + 1
+    if count.dtype.kind in "bc":
+        raise ValueError(f"num_batches_tracked: a {count.dtype} counts nothing")
+    with np.errstate(all="ignore"):
+        tracked = float((count + count.dtype.type(1)).item())
     return 1.0 / tracked if tracked else math.inf
 
 

@@ -153,6 +153,12 @@ def mean_type(x: Array) -> None:
         )
 
 
+def counter(array: Array) -> None:
+    """Refuse a counter that 1 cannot be added to: RuntimeError."""
+    if array.dtype.kind == "b":
+        raise RuntimeError("result type Long can't be cast to the desired output type Bool")
+
+
 def vector(array: Array | None, expected: np.dtype[Any]) -> None:
     """Refuse an array that is not one-dimensional and of the expected type, by RuntimeError."""
     if array is not None and array.ndim != 1:
@@ -188,10 +194,13 @@ def gradient(grad_output: Array | None, shape: tuple[int, ...], kind: np.dtype[A
 
 
 def gradients_of_parameters(weight: Array | None, bias: Array | None) -> None:
-    """Refuse parameters that the forward pass took but whose gradient is a vector: RuntimeError."""
+    """Refuse parameters that the forward pass took but that gradients do not fit: RuntimeError.
+
+    Only a bias without axes is taken: autograd sums the gradient to its shape.
+    """
     if weight is not None:
         vector(weight, weight.dtype)
-    if bias is not None and bias.ndim != 1:
+    if bias is not None and bias.ndim > 1:
         raise RuntimeError(
             "Function NativeBatchNormBackward0 returned an invalid gradient at index 2 - got"
             f" [{bias.size}] but expected shape compatible with {list(bias.shape)}"

@@ -140,7 +140,7 @@ def backward(saved: Saved, grad_output: Array, arithmetic: Arithmetic = mathemat
     Raises
     ------
     RuntimeError
-        A parameter is not one-dimensional.
+        The weight is not one-dimensional, or the bias has several axes.
     """
     x, mean, invstd = saved.input, saved.mean, saved.invstd
     if x.size == 0:
@@ -166,8 +166,12 @@ def backward(saved: Saved, grad_output: Array, arithmetic: Arithmetic = mathemat
     return (
         grad_input,
         None if saved.weight is None else (product * invstd).astype(saved.weight.dtype, copy=False),
-        None if saved.bias is None else total.astype(saved.bias.dtype, copy=False),
+        None if saved.bias is None else _like(total, saved.bias),
     )
+
+
+def _like(gradient: Array, parameter: Array) -> Array:
+    return gradient.astype(parameter.dtype, copy=False).reshape(parameter.shape)
 
 
 def _forward_empty(

@@ -231,6 +231,7 @@ class BatchNorm2d:
         """Count the batch and return its weight: momentum, or 1/count where that is None."""
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            checks.counter(self.num_batches_tracked)
             np.add(self.num_batches_tracked, 1, out=self.num_batches_tracked)
             if self.momentum is None:
                 factor = 1.0 / float(self.num_batches_tracked.item())

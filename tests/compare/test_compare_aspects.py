@@ -155,15 +155,33 @@ def test_a_wrong_initial_state_is_found(name, value):
     assert found(Starts, case(EVAL, state={}))[0] == (-1, name, "state", "target")
 
 
-def test_an_absent_buffer_is_found():
-    """A target without running_mean differs before the first step."""
+@pytest.mark.parametrize("name", ["bias", "running_mean"])
+def test_an_absent_array_is_found(name):
+    """A target without a bias, or a buffer, differs before the first step."""
 
     class Lacks(BatchNorm2d):
         def __init__(self, *arguments, **named):
             super().__init__(*arguments, **named)
-            self.bias = None
+            setattr(self, name, None)
 
-    assert found(Lacks, case(TRAIN, state={}))[0] == (-1, "bias", "presence", "target")
+    assert found(Lacks, case(TRAIN, state={}))[0] == (-1, name, "presence", "target")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.longdouble])
+def test_an_output_of_another_type_is_found_and_still_compared(kind):
+    """Two outputs of one byte, or more than eight, an element are compared like others."""
+
+    class One(BatchNorm2d):
+        def __call__(self, given):
+            return super().__call__(given).astype(kind)
+
+    class Other(One):
+        pass
+
+    made = case(TRAIN)
+
+    assert found(One, made)[0] == (0, "output", "dtype", "target")
+    assert result(Other, made, against=One).verdict == "agree"
 
 
 SINGLE = {"train": {"input": {"shape": [1, 2, 1, 1], "fill": "ones"}}}
@@ -321,4 +339,6 @@ def test_expectations_hold_for_their_versions_only():
 
 def test_state_is_not_default_in_these_cases():
     """The planted cases start from a state that a constructor does not leave."""
-    assert set(STATE) == {"weight", "bias", "running_mean", "running_var"}
+    left = vars(BatchNorm2d(2))
+
+    assert all((left[name] != values).all() for name, values in STATE.items())
