@@ -13,7 +13,7 @@ from harness.case.suite import Entry, Selection, Suite, load
 from harness.errors import InvalidInput
 from harness.explanation import explain
 from harness.report.model import Report
-from harness.report.text import PYTHON, Sources, explained, failures
+from harness.report.text import PYTHON, Sources, explained, failures, judged
 from harness.runner import run as run_suite
 from harness.worker import Plan
 
@@ -124,15 +124,10 @@ def assert_conforms(
         raise AssertionError(
             f"{len(failed)} of {total} cases diverge from {against}\n\n" + "\n\n".join(explanations)
         )
-    if not any(_judged(report, name) for name in report.targets):
+    if not any(judged(report, name) for name in report.targets):
         reasons = [*report.absent.values(), *_reasons(report)]
         raise AssertionError(f"no case could be judged: {'; '.join(reasons) or 'none applies'}")
     return report
-
-
-def _judged(report: Report, target: str) -> int:
-    counts = report.summary.get(target)
-    return counts.cases - counts.unsupported - counts.unjudged if counts else 0
 
 
 def _reasons(report: Report) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.report.model import Accuracy, Report, Summary
-from harness.report.text import SHOWN, Sources, explained, failures
+from harness.report.text import SHOWN, Sources, explained, failures, judged
 
 COUNTS = tuple(name for name in Summary.model_fields if name != "accuracy")
 
@@ -82,7 +82,8 @@ def _answer(report: Report) -> Iterator[str]:
         if target in report.absent:
             yield f"- `{target}`: absent, {report.absent[target]}"
         else:
-            yield f"- `{target}`: {'**diverges**' if target in failed else 'conforms'}"
+            word = "conforms" if judged(report, target) else "incomplete, no case could be judged"
+            yield f"- `{target}`: {'**diverges**' if target in failed else word}"
     yield ""
     yield ", ".join(f"{name} {_shown(value)}" for name, value in report.environment.items())
     yield ""

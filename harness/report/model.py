@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+)
 
 from harness.verdicts import Verdict
 
@@ -22,8 +30,23 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Divergence(Part):
+class _Promised(Part):
+    """A part of which some fields are written where they have their default, too."""
+
+    always: ClassVar[frozenset[str]]
+
+    @model_serializer(mode="wrap")
+    def _written(
+        self, write: SerializerFunctionWrapHandler, info: SerializationInfo
+    ) -> dict[str, Any]:
+        always = self.always.difference(info.exclude or ())
+        return {**{name: getattr(self, name) for name in always}, **write(self)}
+
+
+class Divergence(_Promised):
     """One difference."""
+
+    always = frozenset(("index", "expected", "actual", "exact", "abs", "rel", "ulp", "ratio"))
 
     step: int
     """Index of the step in the case's list, from 0; -1 is before the first."""
@@ -75,8 +98,10 @@ class Closeness(Part):
     """Who is closer to the exact result in more steps."""
 
 
-class Result(Part):
+class Result(_Promised):
     """What a target did with a case."""
+
+    always = frozenset(("divergences",))
 
     verdict: Verdict
     reason: str | None = None
@@ -104,8 +129,10 @@ class CaseResult(Part):
     results: dict[str, Result]
 
 
-class Counts(Part):
+class Counts(_Promised):
     """Cases by verdict."""
+
+    always = frozenset((*get_args(Verdict), "cases", "bitwise_equal"))
 
     cases: int = 0
     agree: int = 0

@@ -98,6 +98,12 @@ def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
                 yield case, target, result
 
 
+def judged(report: Report, target: str) -> int:
+    """Return how many cases of a target could be judged; with none, it does not conform."""
+    counts = report.summary.get(target)
+    return counts.cases - counts.unsupported - counts.unjudged if counts else 0
+
+
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
     """Write what failed, and the summary table."""
     console = Output(stream, highlight=False)

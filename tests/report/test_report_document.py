@@ -82,6 +82,18 @@ def test_the_json_is_strict():
     assert [each["actual"] for each in shown] == ["nan"]
 
 
+def test_the_json_has_what_is_promised_where_it_is_nothing_too():
+    """Zero counts, cases without divergences and errors without an exact value are written."""
+    plain = json.loads(text())
+    results = [result for case in plain["cases"] for result in case["results"].values()]
+    divergences = [each for result in results for each in result["divergences"]]
+    raised = [each for each in divergences if each["aspect"] == "error"]
+
+    assert {each["timeout"] for each in plain["summary"].values()} == {0}
+    assert all(each["exact"] is None and each["index"] == [] for each in raised)
+    assert raised
+
+
 def test_the_json_is_sorted():
     """Keys are sorted, so that a difference of two reports can be read."""
     pairs = []

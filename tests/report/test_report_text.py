@@ -11,6 +11,8 @@ import harness
 from harness.case.model import Case
 from harness.case.suite import Entry, Suite
 from harness.reference import BatchNorm2d
+from harness.report.badge import to_badge
+from harness.report.html import to_html
 from harness.report.markdown import to_markdown
 from harness.report.model import Divergence
 from harness.report.text import PYTHON, Sources, describe, show
@@ -78,6 +80,24 @@ def test_the_summary_names_the_baseline_and_the_absent(monkeypatch):
 
     assert "torch (baseline)" in text
     assert "torch:device=cuda is absent: no CUDA device" in text
+
+
+class Refuses(BatchNorm2d):
+    """Supports nothing."""
+
+    def __call__(self, given):
+        """Refuse."""
+        raise NotImplementedError("nothing yet")
+
+
+def test_what_supports_nothing_is_not_said_to_conform():
+    """A target of which no case could be judged is incomplete, in every form."""
+    report = harness.run([case()], [Refuses])
+
+    assert "incomplete, no case could be judged" in to_markdown(report)
+    assert "incomplete, no case could be judged" in to_html(report)
+    assert "incomplete" in to_badge(report)
+    assert all("conforms" not in made(report) for made in (to_markdown, to_badge))
 
 
 @pytest.mark.parametrize(
