@@ -15,8 +15,9 @@ from benchmarks.page_tables import mebibytes, milliseconds, table
 from benchmarks.script import Figure, Script, cpu
 from harness.case.model import Case
 from harness.case.suite import Entry
+from harness.plan import Plan
 from harness.report.collect import Origin
-from harness.worker import Plan, Task, Worker
+from harness.worker import Task, Worker
 
 SAMPLES = 4
 """N of every input."""

@@ -18,9 +18,9 @@ def run(cases: str, sample: int) -> float:
     """Return the CPU seconds from case files to a report in JSON; imports are done before."""
     import torch
 
+    from harness.plan import Plan
     from harness.report.document import to_json
     from harness.runner import run as run_suite
-    from harness.worker import Plan
 
     torch.set_num_threads(1)
     start = cpu()

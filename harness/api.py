@@ -12,10 +12,10 @@ from harness.case.model import Case
 from harness.case.suite import Entry, Selection, Suite, load
 from harness.errors import InvalidInput
 from harness.explanation import explain
+from harness.plan import Plan
 from harness.report.model import Report
 from harness.report.text import PYTHON, Sources, explained, failures, judged
 from harness.runner import run as run_suite
-from harness.worker import Plan
 
 __all__ = ["assert_conforms", "explain", "run"]
 

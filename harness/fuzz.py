@@ -20,12 +20,13 @@ from harness.case.strategies import cases
 from harness.case.suite import load
 from harness.case.writer import to_yaml
 from harness.compare import Comparison, Divergence
+from harness.plan import Plan
 from harness.report.collect import Origin
 from harness.report.document import write_whole
 from harness.report.model import Divergence as Reported
 from harness.report.text import PYTHON, describe
 from harness.verdicts import FAILED
-from harness.worker import Plan, Worker
+from harness.worker import Worker
 
 MEMORY = Path(".bn-harness") / "fuzz"
 """Where Hypothesis keeps what it found, in the current folder."""

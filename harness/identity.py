@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.batch import About
 from harness.case.suite import KNOWN, Suite, shipped
-from harness.worker import Plan
+from harness.plan import Plan
 
 
 def identity(

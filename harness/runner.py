@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
@@ -21,12 +21,10 @@ from harness.errors import InvalidInput
 from harness.identity import identity
 from harness.journal import Journal
 from harness.part import Spans, joined, without
+from harness.plan import Plan
 from harness.report.collect import Collector, Origin
 from harness.report.model import Report
-from harness.worker import Plan, Task
-
-TIMEOUT = 60.0
-"""Seconds that one case may take."""
+from harness.worker import Task
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,6 @@ def run(
     plan: Plan,
     *,
     jobs: int = 1,
-    timeout: float = TIMEOUT,
     listener: Listener = lambda _: None,
     selection: dict[str, Any] | None = None,
     whole: bool = False,
@@ -87,8 +84,6 @@ def run(
     jobs : int
         Worker processes; 0 runs in this process, without protection from crashes and hangs.
         With an executor, the tasks that it can run at once.
-    timeout : float
-        Seconds that one case may take.
     listener : callable
         Called as cases are done.
     selection : dict, optional
@@ -112,7 +107,6 @@ def run(
         A target cannot be loaded, the journal is of another run or cannot be written, or the
         executor fails.
     """
-    plan = replace(plan, timeout=timeout)
     entries = known.load()
     found, partial = Batch(Collector(plan.full), entries.unmet()), False
     with closing(_engine(plan, jobs, executor, chunk)) as engine:

@@ -15,8 +15,9 @@ from harness.batch import About, Batch, without_trace
 from harness.case import needs
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
+from harness.loaded import Loaded
 from harness.memory import Limit
-from harness.plan import Loaded, Plan
+from harness.plan import Plan
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
@@ -24,8 +25,6 @@ from harness.targets.guard import session
 from harness.trace import Trace
 from harness.verdicts import Verdict
 from harness.versions import holds
-
-__all__ = ["About", "Batch", "Plan", "Task", "Worker"]
 
 Task = tuple[Origin, Case]
 

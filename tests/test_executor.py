@@ -17,9 +17,10 @@ from harness.case.suite import load
 from harness.cli import main
 from harness.engines import inside
 from harness.errors import InvalidInput
+from harness.plan import Plan
 from harness.report.document import to_json
 from harness.runner import run
-from harness.worker import Plan, Worker
+from harness.worker import Worker
 
 CASES = """
 - id: alone

@@ -21,9 +21,9 @@ from harness.case.suite import load
 from harness.cli import main
 from harness.errors import InvalidInput
 from harness.journal import Journal
+from harness.plan import Plan
 from harness.report.document import to_json
 from harness.runner import run
-from harness.worker import Plan
 
 CASES = """
 - id: alone

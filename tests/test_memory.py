@@ -12,8 +12,8 @@ from made_files import MARKED, THREE
 from harness.case.suite import load
 from harness.errors import InvalidInput
 from harness.memory import size
+from harness.plan import Plan
 from harness.runner import run
-from harness.worker import Plan
 
 TARGETS = """
 import numpy as np

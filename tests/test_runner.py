@@ -14,10 +14,10 @@ from made_files import MARKED, THREE
 
 from harness.case.suite import load
 from harness.errors import InvalidInput
+from harness.plan import Plan
 from harness.reference import BatchNorm2d
 from harness.report.document import to_json
 from harness.runner import run
-from harness.worker import Plan
 
 TARGETS = """
 import ctypes, os, sys, time
@@ -53,9 +53,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def outcome(folder, *names, against="torch", jobs=1, **more):
+def outcome(folder, *names, against="torch", jobs=1, timeout=60, **more):
     """Run the cases by targets of the file."""
-    plan = Plan(tuple(f"{folder}/targets.py:{name}" for name in names), against)
+    specs = tuple(f"{folder}/targets.py:{name}" for name in names)
+    plan = Plan(specs, against, timeout=timeout)
     return run(load([folder / "cases.yaml"]), plan, jobs=jobs, **more)
 
 

@@ -8,9 +8,10 @@ import time
 import pytest
 
 from harness.case.suite import Selection, load
+from harness.plan import Plan
 from harness.reference import BatchNorm2d
 from harness.report.collect import Origin
-from harness.worker import Plan, Worker
+from harness.worker import Worker
 
 SLEEP = 0.05
 """Seconds, longer than a turn."""

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import numpy as np
 from pydantic import BaseModel
 
 from harness.case.arrays import ArraySpec
 from harness.case.model import Case, Cast
-from harness.dtypes import dtype
 from harness.versions import release
 
 SINCE = {
@@ -41,10 +39,7 @@ def since(case: Case) -> str | None:
 
 
 def _cast(step: object) -> str | None:
-    # One to a type without fractions is refused, and changes nothing.
-    if isinstance(step, Cast) and np.dtype(dtype(step.cast)).kind not in "biu":
-        return step.cast
-    return None
+    return step.cast if isinstance(step, Cast) and step.converts else None
 
 
 def _specs(*parts: object) -> Iterator[ArraySpec]:

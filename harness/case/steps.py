@@ -20,6 +20,7 @@ from pydantic import (
 from harness.case.arrays import NUMBERS, ArraySpec, ArrayUnion, DTypeName
 from harness.case.base import Model, Number, Raises, Word
 from harness.case.frozen import FrozenDict, refuse
+from harness.dtypes import dtype
 
 
 def _array_from_list(value: object) -> object:
@@ -87,7 +88,7 @@ Setting = Annotated[
 
 
 class Settings(Model):
-    """Attributes assigned in one `set` step, in the order that they are written."""
+    """Attributes assigned in one `set` step, in the order of this list."""
 
     training: StrictBool | None = None
     """The mode flag, without calling train() or eval()."""
@@ -217,6 +218,11 @@ class Cast(_Step):
     """The new type."""
     raises: Raises | None = None
     """The error that the cast must raise."""
+
+    @property
+    def converts(self) -> bool:
+        """Whether a module takes the type: it refuses to become integers, and stays as it was."""
+        return dtype(self.cast).kind not in "biu"
 
 
 class Save(_Step):

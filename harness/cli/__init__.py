@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
@@ -84,6 +85,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:
         # Verbs speak of their files themselves: this is a disk that is full.
         click.echo(str(_unwritten(error)), err=True)
+        sys.exit(2)
+    except Exception:  # status 1 would say that a target diverges
+        traceback.print_exc()
+        click.echo("this is a mistake of bn-harness itself; please report it", err=True)
         sys.exit(2)
 
 

@@ -24,9 +24,11 @@ def command(case: str, target: str, against: str, form: str) -> None:
 
     Exit status: 0 explained; 2 wrong usage.
     """
+    from harness.cli.output import targets_apart
     from harness.explanation import explain
     from harness.explanation.forms import to_html, to_markdown, to_text
 
     forms = {"text": to_text, "markdown": to_markdown, "html": to_html}
-    text = forms[form](explain(case, target, against=against).blocks)
+    with targets_apart():
+        text = forms[form](explain(case, target, against=against).blocks)
     click.echo(text.strip("\n"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import sys
@@ -51,13 +50,13 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
+    from harness.cli.output import targets_apart
     from harness.cli.progress import following
     from harness.fuzz import Search, save
     from harness.runner import Progress
 
     start = time.monotonic()
-    # What a target prints must not mix with the result.
-    with contextlib.redirect_stdout(sys.stderr), following(sys.stderr) as listener:
+    with targets_apart(), following(sys.stderr) as listener:
         search = Search(
             targets,
             against,

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from harness.cli import options
+from harness.plan import TIMEOUT
 
 
 @click.command(name="run")
@@ -23,7 +24,7 @@ from harness.cli import options
 )
 @options.selection
 @options.accuracy("The class to hold them to.")
-@click.option("--timeout", type=options.Number(min=0.1), default=60.0, help="Seconds a case.")
+@click.option("--timeout", type=options.Number(min=0.1), default=TIMEOUT, help="Seconds a case.")
 @click.option("--memory", type=options.memory, metavar="SIZE", help="For targets, in each worker.")
 @click.option("--resume", is_flag=True, help="Go on from the journal of a run that was stopped.")
 @click.option("--dask", "address", metavar="ADDRESS", help="Run on a Dask cluster, not with -j.")
@@ -71,15 +72,15 @@ def command(  # noqa: PLR0917
     from harness.cli.progress import following
     from harness.engines.hired import cluster
     from harness.journal import beside
+    from harness.plan import Plan
     from harness.report.document import to_json, write_whole
     from harness.report.selection import selection, selectors
     from harness.report.text import Sources, show
     from harness.runner import run
-    from harness.worker import Plan
 
     suite = load(cases)
     suite = suite.select(Selection(expression, tags, sample, shard))
-    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, memory=memory)
+    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, timeout, memory)
     chosen = selection(
         selectors(suite),
         expression=expression,
@@ -98,7 +99,6 @@ def command(  # noqa: PLR0917
             suite,
             plan,
             jobs=jobs,
-            timeout=timeout,
             listener=listener,
             selection=chosen,
             whole=not chosen,

@@ -13,7 +13,6 @@ from functools import cached_property
 
 import numpy as np
 
-from harness import dtypes
 from harness.case.arrays import ArraySpec
 from harness.case.model import Case, Cast, Set
 from harness.case.model import Step as CaseStep
@@ -94,7 +93,6 @@ def follow(case: Case) -> Iterator[Asked]:
             eps = changed.get("eps", eps)
             momentum = changed.get("momentum", momentum)
             track = changed.get("track_running_stats", track)
-        # A module refuses to become integers, and stays what it was.
-        if isinstance(step, Cast) and dtypes.dtype(step.cast).kind not in "biu":
+        if isinstance(step, Cast) and step.converts:
             dtype = step.cast
         yield Asked(index, repetition, step, step.kind, eps, momentum, track, dtype)

@@ -7,7 +7,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from harness.engines.flow import CHUNK, SECONDS
-from harness.worker import Plan, Worker
+from harness.plan import Plan
+from harness.worker import Worker
 
 
 class Here:

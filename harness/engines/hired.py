@@ -17,7 +17,7 @@ from harness.engines import inside
 from harness.engines.flow import Loss
 from harness.errors import InvalidInput
 from harness.identity import difference
-from harness.worker import Plan
+from harness.plan import Plan
 
 CHUNK = 1000
 """Cases of one task: a cluster takes milliseconds for each task."""

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from harness.batch import About, Batch
 from harness.errors import InvalidInput
-from harness.worker import Plan, Task, Worker
+from harness.plan import Plan
+from harness.worker import Task, Worker
 
 T = TypeVar("T")
 

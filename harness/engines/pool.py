@@ -17,7 +17,7 @@ from harness.engines.flow import CHUNK, SECONDS, Loss
 from harness.engines.server import ORPHANED, SUCCESS
 from harness.engines.workers import Workers
 from harness.memory import EXHAUSTED
-from harness.worker import Plan
+from harness.plan import Plan
 
 
 class Pool:

@@ -17,7 +17,7 @@ from harness.batch import About
 from harness.engines import inside
 from harness.engines.server import context
 from harness.errors import InvalidInput
-from harness.worker import Plan
+from harness.plan import Plan
 
 ATTEMPTS = 3
 """How often processes are started that end while they load the targets."""

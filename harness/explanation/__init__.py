@@ -18,11 +18,14 @@ from harness.errors import InvalidInput
 from harness.explanation.blocks import Block, Heading, Lines, Words
 from harness.explanation.forms import to_html, to_markdown, to_text
 from harness.explanation.story import Told, story
+from harness.loaded import Loaded
+from harness.plan import Plan
 from harness.report.model import Divergence
 from harness.report.result import telling
 from harness.report.text import describe
-from harness.targets import Target, blinded, resolve
+from harness.targets import Target, blinded
 from harness.targets.base import Crashed
+from harness.versions import holds
 
 __all__ = ["Explanation", "explain"]
 
@@ -70,23 +73,21 @@ def explain(
     Raises
     ------
     InvalidInput
-        There is no such case or target, or one of them cannot run here.
+        There is no such case or target, one of them cannot run here, or the case does not hold
+        for the baseline's version of torch.
     """
     chosen = case if isinstance(case, Case) else find(case)[1]
-    baseline, other = _here(against), _here(target)
-    heard = [_heard(chosen, baseline)]
-    if other.info.name != baseline.info.name:
-        heard.append(_heard(chosen, other))
+    loaded = Loaded(Plan((target,), against))
+    torch = loaded.about().torch
+    for name, reason in loaded.absent.items():
+        raise InvalidInput(f"{name} cannot run here: {reason}")
+    if not holds(torch, chosen.since, chosen.before):
+        raise InvalidInput(f"{chosen.id}: the case does not hold for torch {torch}")
+    others = [each for each in loaded.targets if each.info.name != loaded.baseline.info.name]
+    heard = [_heard(chosen, each) for each in (loaded.baseline, *others)]
     assessed = assess((tuple(follow(chosen)), account) for account in heard)
     told = [Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True)]
-    return Explanation(chosen, (*story(chosen, told), *_verdict(chosen, heard)))
-
-
-def _here(spec: str | type[Any]) -> Target:
-    target = resolve(spec)
-    if target.info.absent is not None:
-        raise InvalidInput(f"{target.info.name} cannot run here: {target.info.absent}")
-    return target
+    return Explanation(chosen, (*story(chosen, told), *_verdict(chosen, torch, heard)))
 
 
 def _heard(case: Case, target: Target) -> Account:
@@ -98,11 +99,9 @@ def _heard(case: Case, target: Target) -> Account:
     return Account(info.name, trace, info.declares, info.semantics)
 
 
-def _verdict(case: Case, heard: Sequence[Account]) -> list[Block]:
-    import torch  # slow, and the targets have it by now
-
+def _verdict(case: Case, torch: str, heard: Sequence[Account]) -> list[Block]:
     baseline, *targets = heard
-    hearing = Hearing(case, str(torch.__version__), baseline, tuple(targets))
+    hearing = Hearing(case, torch, baseline, tuple(targets))
     ((*_, found),) = judge([hearing])
     return [
         Heading(2, "Verdict"),

@@ -33,8 +33,6 @@ class Expected:
         infinity conforms ("non-finite").
     rule : "same", "or-nan" or "non-finite"
         What holds where `special` is set.
-    channel_axis : int
-        The axis that channels lie along.
     """
 
     exact: Wide
@@ -43,7 +41,6 @@ class Expected:
     dtype: str
     special: Mask | None = None
     rule: Special = "same"
-    channel_axis: int = 0
 
     def at(self, channels: Channels) -> Expected:
         """Return what is expected of some channels, which lie along the first axis."""
@@ -122,18 +119,13 @@ def _with_special_values(actual: Float64, expected: Expected, ratio: Float64) ->
     return ratio
 
 
-def ulps(
-    actual: Array, expected: Expected, *, at: Literal["value", "channel"] = "value"
-) -> Float64:
-    """Return the distance from the exact value in units in the last place.
+def ulps(actual: Array, expected: Expected) -> Float64:
+    """Return the distance from the exact value in units in its last place.
 
     Parameters
     ----------
     actual : array of the quantity's shape
     expected : Expected
-    at : "value" or "channel"
-        The ulp of the exact value, or of the largest exact value in its channel: near zero the
-        first says nothing.
 
     Returns
     -------
@@ -144,9 +136,6 @@ def ulps(
     exact = expected.values
     with np.errstate(all="ignore"):
         scale = np.where(np.isfinite(exact), np.abs(exact), 0.0)
-        if at == "channel":
-            axes = tuple(i for i in range(scale.ndim) if i != expected.channel_axis)
-            scale = scale.max(axis=axes, keepdims=True, initial=0.0) if axes else scale
         spacing = np.ldexp(1.0, np.frexp(np.maximum(scale, kind.tiny))[1] - kind.bits)
         error = distance(actual, expected.exact)
         given = actual.astype(np.float64)

@@ -57,7 +57,6 @@ class _Exact:
     dtype: str
     special: Mask | None
     rule: Special
-    channel_axis: int
 
 
 class Results:
@@ -136,16 +135,6 @@ class Results:
             bound = self._bound(quantity, self.bounds(accuracy, declared))
             return self._within(quantity, bound, declared)
 
-    def bound(
-        self, quantity: Quantity, accuracy: str | Accuracy, declared: Declared | None = None
-    ) -> Float64:
-        """Return the bound of one quantity alone, in its shape; errors as in `expected`."""
-        with np.errstate(all="ignore"):
-            exact = self._exactly(quantity)
-            bound = self._bound(quantity, self.bounds(accuracy, declared))
-            shaped: Float64 = self._shaped(quantity, np.broadcast_to(bound, exact.rows.shape))
-            return shaped
-
     def within(self, quantity: Quantity, bound: Float64, declared: Declared | None) -> Expected:
         """Return the exact value with a bound of rows (C, n) or a column (C, 1)."""
         with np.errstate(all="ignore"):
@@ -168,7 +157,6 @@ class Results:
             dtype=exact.dtype,
             special=exact.special,
             rule=exact.rule,
-            channel_axis=exact.channel_axis,
         )
 
     # Overflow and nan are results: what is public lets them pass, and these are called from there.
@@ -220,7 +208,6 @@ class Results:
                 dtype=name_of(self.step.input.dtype if images else self.step.parameter_dtype),
                 special=None if special is None else self._shaped(quantity, special),
                 rule=rule,
-                channel_axis=1 if images and self.step.images else 0,
             )
         return self._exact[quantity]
 

@@ -262,7 +262,6 @@ def _expected(
         bound=shaped(bound),
         unjudged=shaped(unjudged) if unjudged.any() else None,
         dtype=to.name,
-        channel_axis=1 if images and step.images else 0,
     )
 
 

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from harness.batch import About, Batch
 from harness.case.suite import Entry, Suite
 from harness.compare import Comparison
 from harness.errors import InvalidCases, InvalidInput
+from harness.plan import Plan
 from harness.pytest_plugin.gather import plan
 from harness.report.collect import Origin
 from harness.report.model import Report
 from harness.report.selection import selection
 from harness.report.text import Sources, describe, explained, reproduction
-from harness.worker import About, Batch, Plan, Worker
+from harness.worker import Worker
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import pytest
 from harness.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from harness.batch import About, Batch
     from harness.case.suite import Entry
+    from harness.plan import Plan
     from harness.report.collect import Collector
     from harness.report.model import Report, Summary
-    from harness.worker import About, Batch, Plan
 
 BEGUN = "begun"
 """What the report of an item's setup carries: its record is still to come."""
@@ -121,7 +122,7 @@ class Gatherer:
 
 def plan(config: pytest.Config) -> Plan:
     """Return what the options ask for."""
-    from harness.worker import Plan  # slow: only a session with cases needs it
+    from harness.plan import Plan
 
     return Plan(
         tuple(dict.fromkeys(config.getoption("conformance_targets") or ["reference"])),
@@ -141,9 +142,9 @@ def reported(asked: Plan, records: Iterable[Record], *, partial: bool) -> tuple[
     partial : bool
         Not all items that were selected have finished.
     """
+    from harness.batch import Batch
     from harness.report.collect import Collector
     from harness.report.selection import selection, spelled
-    from harness.worker import Batch
 
     records = list(records)
     about = records[0].about

@@ -209,7 +209,7 @@ def _conclude(found: Found) -> None:
         # With --runxfail that does nothing.
         pytest.fail(found.explained(known[0]), pytrace=False)
     if not found.comparisons:
-        pytest.skip(f"does not hold for torch {found.about.environment['torch']}")
+        pytest.skip(f"does not hold for torch {found.about.torch}")
     pytest.skip(_reasons(found.comparisons))
 
 

@@ -20,7 +20,7 @@ from harness.report.model import (
     Summary,
 )
 from harness.report.result import result, rounded
-from harness.verdicts import CLASSES
+from harness.verdicts import HELD
 
 
 @dataclass(frozen=True)
@@ -244,13 +244,13 @@ def _measure(row: Accuracy) -> Measure:
         ratio=float(row.ratio),
         ulp=float(row.ulp),
         ratio_at=row.ratio_at,
-        held=(*CLASSES, "none").index(row.held),
+        held=HELD.index(row.held),
         held_at=row.broken_by or "",
     )
 
 
 def _class(index: int) -> str:
-    return (*CLASSES, "none")[index]
+    return HELD[index]
 
 
 def _matrix_result(found: _Matrix) -> MatrixResult:

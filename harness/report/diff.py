@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from harness.errors import InvalidInput
 from harness.report.diff_model import Change, Diff, Kind
 from harness.report.model import (
     Accuracy,
-    AccuracyClass,
     CaseResult,
     Counts,
     Matrix,
     Real,
     Report,
 )
+from harness.verdicts import HELD
 
 RANKS: Mapping[str, int] = {
     "agree": 0,
@@ -29,9 +29,6 @@ RANKS: Mapping[str, int] = {
     "crash": 4,
 }
 """How bad a verdict is; a target that is right where the baseline is not is as good as any."""
-
-CLASSES: tuple[AccuracyClass, ...] = get_args(AccuracyClass)
-"""The accuracy classes, from the strictest."""
 
 NEGLIGIBLE = 0.01
 """Ratios below this hundredth of the bound are as good as exact: they are one for a comparison."""
@@ -224,7 +221,7 @@ def _accuracy(old: Report, new: Report) -> Iterator[Change]:
             for name in sorted({*before} & {*after}):
                 one, other = before[name], after[name]
                 if one != other:
-                    worse = CLASSES.index(other) > CLASSES.index(one)
+                    worse = HELD.index(other) > HELD.index(one)
                     yield Change(
                         kind="class", subject=name, target=target, old=one, new=other, worse=worse
                     )

@@ -14,14 +14,12 @@ from pydantic import (
     model_serializer,
 )
 
-from harness.verdicts import Verdict
+from harness.verdicts import AccuracyClass, Verdict
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Special = Annotated[str, StringConstraints(pattern="^(nan|inf|-inf)$")]
 Real = Finite | Special
 """A number; nan and the infinities, which strict JSON does not know, by their names."""
-
-AccuracyClass = Literal["wide", "tree", "any-order", "none"]
 
 
 class Part(BaseModel):

@@ -13,7 +13,7 @@ from rich.text import Text
 from harness.case.suite import Suite
 from harness.report.console import Output
 from harness.report.model import CaseResult, Divergence, Report, Result
-from harness.verdicts import FAILED, VERDICTS
+from harness.verdicts import FAILED, HELD, VERDICTS
 
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
@@ -154,13 +154,10 @@ def _table(report: Report) -> Table:
     table.add_column("accuracy")
     for target, summary in report.summary.items():
         name = f"{target} (baseline)" if target == report.baseline else target
-        held = sorted(set(summary.accuracy.values()), key=_ORDER.index)
+        held = sorted(set(summary.accuracy.values()), key=HELD.index)
         table.add_row(
             Text(name),
             *(f"{getattr(summary, each):,}" for each in used),
             " to ".join(dict.fromkeys([held[0], held[-1]])) if held else "",
         )
     return table
-
-
-_ORDER = ("wide", "tree", "any-order", "none")

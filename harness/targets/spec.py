@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from harness.errors import InvalidInput
+from harness.plan import TIMEOUT
 from harness.semantics import declares
 from harness.targets.base import (
     LOW_PRECISION,
@@ -30,7 +31,7 @@ GROUP = "bn_harness.targets"
 T = TypeVar("T")
 
 
-def resolve(spec: str | type[Any], timeout: float = 60.0) -> Target:
+def resolve(spec: str | type[Any], timeout: float = TIMEOUT) -> Target:
     """Return the target that a SPEC names.
 
     Parameters

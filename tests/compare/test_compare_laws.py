@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from harness.case.matrix import Matrix
 from harness.case.suite import Entry
+from harness.plan import Plan
 from harness.report.collect import Collector, Origin
 from harness.report.document import to_json
-from harness.worker import Plan, Worker
+from harness.worker import Worker
 
 MATRIX = Matrix.model_validate(
     {

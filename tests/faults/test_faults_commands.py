@@ -17,9 +17,9 @@ from table import COMMANDS, WORKERS
 
 from harness.case.suite import Suite, load
 from harness.cli import main
+from harness.plan import Plan
 from harness.report.document import read
 from harness.runner import run
-from harness.worker import Plan
 
 HERE = Path(__file__).parent
 CASES = "".join(
@@ -230,8 +230,8 @@ def test_a_target_that_cannot_be_loaded_again_is_one_message(folder, jobs):
 def test_a_fault_of_a_worker_is_one_verdict(folder, fault):
     """The case in which a worker of its own fails says how; its neighbours are judged."""
     target = f"exec:{shlex.join([sys.executable, str(HERE / 'worker.py'), fault.done])}"
-    plan = Plan((target,), full=True)
-    report = run(load([folder / "cases.yaml"]), plan, jobs=0, timeout=4).report
+    plan = Plan((target,), full=True, timeout=4)
+    report = run(load([folder / "cases.yaml"]), plan, jobs=0).report
     first, hit, last = (case.results[target] for case in report.cases)
 
     assert (hit.verdict, fault.reason in (hit.reason or "")) == (fault.outcome, True), hit.reason

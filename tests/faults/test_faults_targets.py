@@ -8,9 +8,9 @@ import pytest
 from table import ENDED, GLOBAL, HELD, LEFT, RAISED
 
 from harness.case.suite import load
+from harness.plan import Plan
 from harness.report.document import from_json, to_json
 from harness.runner import run
-from harness.worker import Plan
 
 TARGETS = Path(__file__).with_name("targets.py")
 CALM = """
@@ -60,18 +60,21 @@ def said(result):
 
 
 @pytest.mark.parametrize(
-    ("cls", "faults", "more"),
+    ("cls", "faults", "jobs", "timeout"),
     [
-        ("Survived", (*GLOBAL, *LEFT, *RAISED), {"jobs": 1}),
-        ("Ended", ENDED, {"jobs": 2}),
-        ("Held", HELD, {"jobs": 1, "timeout": 8}),
+        ("Survived", (*GLOBAL, *LEFT, *RAISED), 1, 60),
+        ("Ended", ENDED, 2, 60),
+        ("Held", HELD, 1, 8),
     ],
 )
-def test_a_fault_is_the_verdict_of_its_case_alone(tmp_path, monkeypatch, cls, faults, more):
+def test_a_fault_is_the_verdict_of_its_case_alone(  # noqa: PLR0917
+    tmp_path, monkeypatch, cls, faults, jobs, timeout
+):
     """Each fault has its verdict and reason; all else equals a run in which nothing is done."""
     monkeypatch.chdir(tmp_path)
     cases, faulty = suite(tmp_path, faults), f"{TARGETS}:{cls}"
-    report = run(cases, Plan(("torch", faulty), full=True), **more).report
+    plan = Plan(("torch", faulty), full=True, timeout=timeout)
+    report = run(cases, plan, jobs=jobs).report
     calm = run(cases, Plan(("torch", "reference"), full=True), jobs=0).report
 
     hit = [results(report, faulty)[f"hit-{number}"] for number in range(len(faults))]

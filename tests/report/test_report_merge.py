@@ -8,10 +8,10 @@ from made_reports import case, report
 
 from harness.case.suite import Selection, load
 from harness.errors import InvalidInput
+from harness.plan import Plan
 from harness.report.document import from_json, to_json
 from harness.report.merge import merge
 from harness.runner import run
-from harness.worker import Plan
 
 torch.set_num_threads(1)
 

@@ -10,9 +10,9 @@ import pytest
 
 from harness.case.suite import load
 from harness.errors import InvalidInput
+from harness.plan import Plan
 from harness.runner import run
 from harness.targets import resolve
-from harness.worker import Plan
 
 CASES = """
 - id: first
@@ -147,7 +147,7 @@ def spec(tmp_path):
 def outcome(folder, target, *, jobs=0, against="torch", timeout=2, **more):
     """Run the three cases by a worker."""
     suite = load([folder / "cases.yaml"])
-    return run(suite, Plan((target,), against), jobs=jobs, timeout=timeout, **more)
+    return run(suite, Plan((target,), against, timeout=timeout), jobs=jobs, **more)
 
 
 def verdicts(report, name):

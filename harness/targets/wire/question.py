@@ -22,7 +22,6 @@ from harness.case.model import (
     Step,
     Train,
 )
-from harness.dtypes import dtype
 from harness.targets.driver import state_arrays
 from harness.targets.wire.arrays import packed
 
@@ -54,16 +53,11 @@ def scalar(value: object) -> object:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _converts(step: Cast) -> bool:
-    """Whether the module takes the type; it refuses to become integers, and stays what it was."""
-    return dtype(step.cast).kind not in "biu"
-
-
 def _steps(case: Case, backward: bool) -> Iterator[dict[str, Any]]:
     own: str = case.module.dtype
     for step in case.steps:
         yield _step(step, case.module.num_features, own, backward)
-        if isinstance(step, Cast) and _converts(step):
+        if isinstance(step, Cast) and step.converts:
             own = step.cast
 
 
