@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -46,6 +47,58 @@ def test_help_lists_the_verbs(bn):
     assert code == 0
     said = " ".join(out.split())
     assert all(f"{verb} {does}" in said for verb, does in VERBS.items())
+
+
+def test_an_error_of_the_harness_itself_is_no_divergence(bn, monkeypatch):
+    """What nobody foresaw is shown whole, said to be the harness's own, and exits with 2."""
+
+    def fail(**_):
+        raise KeyError("nobody foresaw it")
+
+    monkeypatch.setattr(importlib.import_module("harness.cli.check").command, "callback", fail)
+    code, out, err = bn("check", "cases/seed")
+
+    assert (code, out) == (2, "")
+    assert "nobody foresaw it" in err
+    assert "a mistake of bn-harness itself" in err
+
+
+TALKS = """
+import os
+from harness.reference import BatchNorm2d
+
+print("IMPORTED")
+
+class Talks(BatchNorm2d):
+    def __call__(self, given):
+        print("CALLED")
+        os.write(1, b"WRITTEN")
+        return super().__call__(given)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("explain", "momentum-zero-keeps-the-old-statistics"),
+        ("fuzz", "--time", "0.5", "--save", "saved", "--seed", "1", "--json"),
+    ],
+)
+def test_what_a_target_prints_is_not_in_the_result(tmp_path, arguments):
+    """On standard output there is the result alone, whatever a target does to print."""
+    (tmp_path / "talks.py").write_text(TALKS)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *arguments, "--target", "talks.py:Talks"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    said = ("IMPORTED", "CALLED", "WRITTEN")
+    assert done.stdout
+    assert [word for word in said if word in done.stdout] == []
+    assert [word for word in said if word not in done.stderr] == []
 
 
 def test_the_version_is_the_packages(bn):

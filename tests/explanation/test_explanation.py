@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from harness.reference import BatchNorm2d
 
 torch.set_num_threads(1)
 
+ROOT = Path(__file__).parents[2]
 NOTEBOOK = list(load(["cases/seed"]).cases())
 EVERY_KIND = {
     "id": "every-kind",
@@ -49,6 +51,30 @@ class Half(BatchNorm2d):
 def told(target="reference"):
     """Return the explanation of a case with every kind of step."""
     return harness.explain(Case.model_validate(EVERY_KIND), target)
+
+
+OLD = """
+import json, runpy, sys
+sys.path.insert(0, {folder!r})
+import torch_worker
+torch_worker.torch.__version__ = "1.9.0"
+torch_worker.main()
+"""
+
+
+def test_a_case_is_explained_for_the_baselines_version(tmp_path):
+    """What holds before torch 2 is explained where the baseline is older, and refused elsewhere."""
+    (tmp_path / "old.py").write_text(OLD.format(folder=f"{ROOT}/harness/workers"))
+    old = f"exec:{sys.executable} {tmp_path}/old.py"
+    wrong = {"after": 6, "before": "2", "running_mean": [77]}
+    published = Case.model_validate({**EVERY_KIND, "expect": [wrong]})
+    before = Case.model_validate({**EVERY_KIND, "before": "2"})
+
+    assert "agree" in str(harness.explain(published))
+    assert "published as 77" in str(harness.explain(published, against=old))
+    assert "agree" in str(harness.explain(before, against=old))
+    with pytest.raises(InvalidInput, match=r"every-kind: the case does not hold for torch 2"):
+        harness.explain(before)
 
 
 @pytest.mark.parametrize("case", [case for _, case in NOTEBOOK], ids=lambda case: case.id)
