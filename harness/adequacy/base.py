@@ -61,6 +61,7 @@ class OpenBatchNorm2d(BatchNorm2d):
     def count(self, x: Array) -> None:  # noqa: ARG002
         """Move the counter of batches."""
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            checks.counter(self.num_batches_tracked)
             self.num_batches_tracked[...] += 1
 
     def buffers(self) -> tuple[Array | None, Array | None]:
@@ -247,9 +248,9 @@ class OpenBatchNorm2d(BatchNorm2d):
         return (total(centred * g) * saved.invstd).astype(saved.weight.dtype)
 
     def grad_bias(self, g: Array, saved: Saved) -> Array:
-        """Return Σg in the type of the bias."""
+        """Return Σg in the type and shape of the bias."""
         assert saved.bias is not None  # noqa: S101 - asked for only where there is one
-        return total(g).astype(saved.bias.dtype)
+        return total(g).astype(saved.bias.dtype).reshape(saved.bias.shape)
 
 
 def total(t: Array) -> Array:
