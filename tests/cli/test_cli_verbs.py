@@ -143,6 +143,16 @@ def test_check_counts_valid_cases(bn, tmp_path):
     assert "1 case" in out
 
 
+def test_check_says_it_to_machines_too(bn, tmp_path):
+    """With --json the counts, or the located mistakes, are the result."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("- {id: one, wy: it is., module: {num_features: 1}, steps: []}\n")
+    good, bad = bn("check", "cases/seed", "--json"), bn("check", str(path), "--json")
+
+    assert (good[0], json.loads(good[1])) == (0, {"cases": 5, "files": 1, "mistakes": []})
+    assert (bad[0], json.loads(bad[1])["mistakes"]) == (2, bad[2].splitlines())
+
+
 def test_check_locates_mistakes(bn, tmp_path):
     """An invalid file exits with 2 and tells the place of each mistake."""
     path = tmp_path / "bad.yaml"
