@@ -14,7 +14,7 @@ from harness.errors import InvalidInput
 from harness.explanation import explain
 from harness.plan import Plan
 from harness.report.model import Report
-from harness.report.text import PYTHON, Sources, explained, failures, judged
+from harness.report.text import PYTHON, Sources, explained, failures, judged, reasons
 from harness.runner import run as run_suite
 
 __all__ = ["assert_conforms", "explain", "run"]
@@ -24,11 +24,11 @@ Cases = str | Path | Case | Iterable[str | Path | Case] | None
 
 def run(
     cases: Cases = None,
-    targets: Sequence[str | type[Any]] = ("reference",),
+    targets: str | type[Any] | Sequence[str | type[Any]] = ("reference",),
     *,
     against: str = "torch",
     accuracy: str | None = None,
-    tags: Sequence[str] = (),
+    tags: str | Sequence[str] = (),
     expression: str = "",
     sample: int | None = None,
 ) -> Report:
@@ -38,13 +38,13 @@ def run(
     ----------
     cases : path, Case, or an iterable of these, optional
         Files, folders, ``file.yaml::glob``; None for the shipped suite.
-    targets : sequence of str or class
+    targets : str, class, or a sequence of these
         SPECs as on the command line, or classes.
     against : str
         The baseline.
     accuracy : "wide", "tree" or "any-order", optional
         The class whose bound is the standard; by default that of the input's type.
-    tags : sequence of str
+    tags : str, or sequence of str
         Only cases with one of these.
     expression : str
         Words in ids, joined by and, or, not.
@@ -56,7 +56,12 @@ def run(
     InvalidInput
         A case file, a target or a selection that cannot be used; its text says where and why.
     """
-    return _run(cases, targets, against, accuracy, Selection(expression, tuple(tags), sample))[1]
+    asked = [targets] if isinstance(targets, str | type) else targets
+    return _run(cases, asked, against, accuracy, _selection(expression, tags, sample))[1]
+
+
+def _selection(expression: str, tags: str | Sequence[str], sample: int | None) -> Selection:
+    return Selection(expression, (tags,) if isinstance(tags, str) else tuple(tags), sample)
 
 
 def _run(
@@ -94,7 +99,7 @@ def assert_conforms(
     cases: Cases = None,
     *,
     against: str = "torch",
-    tags: Sequence[str] = (),
+    tags: str | Sequence[str] = (),
     expression: str = "",
     sample: int | None = None,
     shown: int = 5,
@@ -112,7 +117,7 @@ def assert_conforms(
         Most failing cases that the message explains.
     """
     __tracebackhide__ = True
-    selection = Selection(expression, tuple(tags), sample)
+    selection = _selection(expression, tags, sample)
     suite, report = _run(cases, [target], against, None, selection)
     failed = list(failures(report))
     if failed:
@@ -125,11 +130,6 @@ def assert_conforms(
             f"{len(failed)} of {total} cases diverge from {against}\n\n" + "\n\n".join(explanations)
         )
     if not any(judged(report, name) for name in report.targets):
-        reasons = [*report.absent.values(), *_reasons(report)]
-        raise AssertionError(f"no case could be judged: {'; '.join(reasons) or 'none applies'}")
+        why = "; ".join([*report.absent.values(), *reasons(report)])
+        raise AssertionError(f"no case could be judged: {why or 'none applies'}")
     return report
-
-
-def _reasons(report: Report) -> list[str]:
-    found = {each.reason for case in report.cases for each in case.results.values() if each.reason}
-    return sorted(found)[:5]

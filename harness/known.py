@@ -131,11 +131,7 @@ def _held(comparison: Comparison) -> list[Divergence]:
     """Return the divergences that the verdict rests on."""
     if comparison.verdict == "baseline_inaccurate":
         return comparison.divergences
-    return [
-        each
-        for each in comparison.divergences
-        if each.culprit != "baseline" or each.aspect == "published"
-    ]
+    return [each for each in comparison.divergences if each.culprit != "baseline"]
 
 
 _GLOB = frozenset("*?[")

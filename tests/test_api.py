@@ -108,6 +108,15 @@ def test_the_shipped_suite_is_the_default(monkeypatch, tmp_path):
     assert harness.run().summary["reference"].cases == 1
 
 
+def test_one_target_and_one_tag_need_no_list():
+    """A class, a SPEC or a tag alone is one of them, not a sequence of letters."""
+    by_spec = harness.run("cases/seed", "reference", tags="train")
+    by_class = harness.run("cases/seed", BatchNorm2d, tags=["train"])
+
+    assert by_spec.targets == ["reference"]
+    assert by_spec.summary["reference"].cases == by_class.summary[by_class.targets[0]].cases > 0
+
+
 def test_a_report_shows_itself_in_a_notebook():
     """A report has a Markdown form that notebooks find by themselves."""
     assert harness.run(case())._repr_markdown_().startswith("# Conformance")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import heapq
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
@@ -242,14 +243,24 @@ def _matches(glob: str, entries: list[Entry]) -> bool:
 def _files(name: str) -> Iterable[Path]:
     if not name:
         raise InvalidInput("an empty path; name a case file or a folder")
-    path = Path(name)
+    try:
+        return _found(Path(name))
+    except OSError as error:
+        raise InvalidInput(f"{error.filename or name}: cannot be read: {error.strerror}") from None
+
+
+def _found(path: Path) -> Iterable[Path]:
+    name = path
     if not path.exists() and path.parts[0] == _SHIPPED:
         # What a report calls a shipped file is found from any folder.
         path = shipped().joinpath(*path.parts[1:])
-        path = path if path.exists() else Path(name)
+        path = path if path.exists() else name
     if path.is_dir():
         found = sorted(
-            each for each in path.rglob("*.yaml") if each.name != KNOWN and each.is_file()
+            each
+            for folder, _, names in os.walk(path, onerror=_refuse)
+            for each in (Path(folder, file) for file in names)
+            if each.suffix == ".yaml" and each.name != KNOWN and each.is_file()
         )
         if not found:
             raise InvalidInput(f"{path}: the folder has no case files (*.yaml)")
@@ -259,6 +270,10 @@ def _files(name: str) -> Iterable[Path]:
     if path.name == KNOWN:
         raise InvalidInput(f"{path}: holds known divergences, no cases")
     return [path]
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise error
 
 
 def shown_name(path: Path) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import options
+from harness.errors import InvalidInput
 from harness.plan import TIMEOUT
+
+if TYPE_CHECKING:
+    from harness.runner import Outcome
 
 
 @click.command(name="run")
@@ -61,7 +67,8 @@ def command(  # noqa: PLR0917
 ) -> None:
     """Execute CASES (files, folders, file.yaml::glob; none: the suite) and judge the targets.
 
-    Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage; 130 interrupted.
+    Exit status: 0 conforms; 1 a divergence, crash or time-out; 2 wrong usage, or no case could be
+    judged; 130 interrupted.
     """
     from harness.engines.server import warm
 
@@ -79,6 +86,8 @@ def command(  # noqa: PLR0917
     from harness.runner import run
 
     suite = load(cases)
+    files = {"--report": report_file, "--html": html_file}
+    _spare(files, [*(entry.file for entry in suite.entries), *targets, against])
     suite = suite.select(Selection(expression, tags, sample, shard))
     plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, timeout, memory)
     chosen = selection(
@@ -122,13 +131,38 @@ def command(  # noqa: PLR0917
         click.echo(to_summary(outcome.report, Sources(suite)), nl=False)
     else:
         show(outcome.report, Sources(suite), sys.stdout)
+    raise click.exceptions.Exit(_status(outcome))
+
+
+def _status(outcome: Outcome) -> int:
+    """Say what else there is to say, and return the status."""
+    from harness.report.text import nothing_judged
+
     if outcome.inapplicable:
         unmet = f"{outcome.inapplicable:,} cases do not hold for torch {outcome.torch}"
         click.echo(unmet, err=True)
     for mistake in outcome.mistakes:
         click.echo(mistake, err=True)
     if outcome.report.partial:
-        raise click.exceptions.Exit(130)
-    if outcome.mistakes:
-        raise click.exceptions.Exit(2)
-    raise click.exceptions.Exit(1 if outcome.failures else 0)
+        return 130
+    nothing = nothing_judged(outcome.report)
+    if nothing is not None:
+        click.echo(f"no case could be judged: {nothing}", err=True)
+    if outcome.mistakes or nothing is not None:
+        return 2
+    return 1 if outcome.failures else 0
+
+
+def _spare(files: dict[str, Path | None], inputs: Iterable[str]) -> None:
+    """Refuse to write over what is read, or over what is written too."""
+    from harness.report.document import special
+
+    taken = {Path(name.partition(":")[0]).resolve(): name for name in inputs}
+    for option, path in files.items():
+        if path is None or special(path):
+            continue
+        if path.resolve() in taken:
+            raise InvalidInput(
+                f"{option} {path}: would be written over {taken[path.resolve()]}; name another file"
+            )
+        taken[path.resolve()] = option

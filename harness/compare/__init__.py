@@ -219,9 +219,7 @@ def _bitwise(target: Assessed, baseline: Assessed) -> bool:
 
 def _conclude(found: Comparison, checked: set[str], *, own: bool) -> None:
     """Give the verdict; `checked` are the quantities that the case publishes numbers of."""
-    culprits = {
-        "target" if each.aspect == "published" else each.culprit for each in found.divergences
-    }
+    culprits = {each.culprit for each in found.divergences}
     if culprits & {"target", "both"}:
         found.verdict = "diverge"
     elif found.reason is not None:

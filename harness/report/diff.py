@@ -49,7 +49,8 @@ def diff(old: Report, new: Report, factor: float = 2.0) -> Diff:
     Raises
     ------
     InvalidInput
-        The baselines differ, a report names a case or a matrix twice, or the factor is none.
+        The baselines differ, no target is in both, a report names a case or a matrix twice, or the
+        factor is none.
     """
     if not factor > 1:
         raise InvalidInput(f"a factor of {factor}; choose a number above 1")
@@ -57,6 +58,11 @@ def diff(old: Report, new: Report, factor: float = 2.0) -> Diff:
         raise InvalidInput(
             f"the old report is against {old.baseline}, the new one against {new.baseline}; "
             "compare reports against the same baseline"
+        )
+    if old.targets and not {*old.targets} & {*new.targets}:
+        raise InvalidInput(
+            f"the reports have no target in common: {', '.join(old.targets)} in the old one, "
+            f"{', '.join(new.targets) or 'none'} in the new one"
         )
     changes = [
         *_run(old, new),

@@ -70,12 +70,17 @@ def describe(divergence: Divergence, baseline: str = "torch") -> str:
                 text += f", {divergence.ulp:.3g} ulp"
             if divergence.count > 1:
                 text += f", {divergence.count} elements outside"
+        case "published" if divergence.quantity == "error":
+            text = f"raises {divergence.actual}, the case expects {divergence.expected}"
         case "published":
             text = f"{where} is {divergence.actual}, published as {divergence.expected}"
         case "error":
             text = f"raises {divergence.actual}, {baseline} raises {divergence.expected}"
         case "input":
             text = "the input was changed"
+        case "presence":
+            text = f"{where} is {_there(divergence.actual)}, {baseline}'s is "
+            text += _there(divergence.expected)
         case aspect:
             text = f"{where} has {aspect} {divergence.actual}, {baseline} has {divergence.expected}"
             if aspect == "state":
@@ -86,6 +91,10 @@ def describe(divergence: Divergence, baseline: str = "torch") -> str:
         "both": f" ({baseline} is outside too)",
     }
     return f"{place}: {text}{blame[divergence.culprit]}"
+
+
+def _there(value: object) -> str:
+    return "missing" if value == "None" else f"a {value}"
 
 
 def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
@@ -102,6 +111,22 @@ def judged(report: Report, target: str) -> int:
     """Return how many cases of a target could be judged; with none, it does not conform."""
     counts = report.summary.get(target)
     return counts.cases - counts.unsupported - counts.unjudged if counts else 0
+
+
+def nothing_judged(report: Report) -> str | None:
+    """Return why no number of any target was judged; None where one was, or there was no case."""
+    counts = {name: report.summary[name] for name in report.targets if name in report.summary}
+    if any(each.accuracy or judged(report, name) for name, each in counts.items()):
+        return None
+    if not report.absent and not any(each.cases for each in counts.values()):
+        return None
+    return "; ".join([*report.absent.values(), *reasons(report)])
+
+
+def reasons(report: Report) -> list[str]:
+    """Return the first reasons of what was not judged."""
+    found = {each.reason for case in report.cases for each in case.results.values() if each.reason}
+    return sorted(found)[:5]
 
 
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
@@ -131,7 +156,8 @@ def explained(report: Report, case: CaseResult, target: str, sources: Sources) -
     if why:
         yield f"  why: {why}"
     if result.reason:
-        yield f"  {result.reason}"
+        also = "" if result.verdict in ("crash", "timeout") else "unsupported: "
+        yield f"  {also}{result.reason}"
     blamed = [each for each in result.divergences if each.culprit != "baseline"]
     for divergence in blamed or result.divergences:
         yield f"  {describe(divergence, report.baseline)}"

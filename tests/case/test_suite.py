@@ -93,6 +93,17 @@ def test_nothing_found(folder, selector, message):
     assert str(caught.value) == message
 
 
+def test_a_folder_that_cannot_be_read_is_said_to_be(folder, monkeypatch):
+    """No folder is left out in silence, and what is read is not called output."""
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(InvalidInput, match=r": cannot be read: Permission denied"):
+        load([folder])
+
+
 def test_all_mistakes_of_all_files(folder):
     """The mistakes of all files are told together, in order of file and place."""
     (folder / "a.yaml").write_text("- 1\n- [\n")

@@ -119,6 +119,48 @@ def test_a_module_from_a_file_conforms(bn):
     assert json.loads(out)["summary"]["targets.py:Module"]["bitwise_equal"] == 2
 
 
+NOTHING = """
+from harness.reference import BatchNorm2d
+
+class Nothing(BatchNorm2d):
+    def __init__(self, size):
+        raise AssertionError("is not reached")
+"""
+
+
+def test_a_run_that_judges_nothing_does_not_conform(bn, folder, monkeypatch):
+    """Where no target supports a case, or none is here, the status is 2 and the reason is said."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    (folder / "nothing.py").write_text(NOTHING)
+    code, out, err = bn("run", "cases.yaml", "--target", "nothing.py:Nothing")
+    absent = bn("run", "cases.yaml", "--target", "torch:device=cuda")
+    both = bn("run", "cases.yaml", "--target", "torch:device=cuda", "--target", "reference")
+
+    assert (code, "unsupported" in out) == (2, True)
+    assert "no case could be judged: the constructor has no argument" in err
+    assert absent[0] == 2
+    assert "no case could be judged: no CUDA device" in absent[2]
+    assert (both[0], "no CUDA device" in both[1]) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "over"),
+    [
+        (("--report", "cases.yaml"), "cases.yaml"),
+        (("--html", "targets.py"), "targets.py:Biased"),
+        (("--report", "one.json", "--html", "./one.json"), "--report"),
+    ],
+)
+def test_what_a_run_reads_is_not_written_over(bn, folder, arguments, over):
+    """A report in the place of a case file, a target or another report is refused at once."""
+    before = (folder / "cases.yaml").read_text(), (folder / "targets.py").read_text()
+    code, out, err = bn("run", "cases.yaml", "--target", "targets.py:Biased", *arguments)
+
+    assert (code, out) == (2, "")
+    assert f"would be written over {over}; name another file" in err
+    assert ((folder / "cases.yaml").read_text(), (folder / "targets.py").read_text()) == before
+
+
 @pytest.mark.usefixtures("folder")
 def test_json_is_all_that_is_printed(bn):
     """With --json standard output is the report, and it is the one that is written."""

@@ -313,19 +313,20 @@ PUBLISHED = {"after": 1, "output": [[[[1.0]], [[1.0]]]], "within": 1e-4}
 
 
 @pytest.mark.parametrize(
-    ("target", "against", "culprit"),
+    ("target", "against", "culprit", "verdict"),
     [
-        (Doubled, "torch", "target"),
-        ("reference", f"{__name__}:Doubled", "baseline"),
-        ("torch", f"{__name__}:Doubled", "baseline"),
+        (Doubled, "torch", "target", "diverge"),
+        ("reference", f"{__name__}:Doubled", "baseline", "baseline_inaccurate"),
+        ("torch", f"{__name__}:Doubled", "baseline", "baseline_inaccurate"),
     ],
 )
-def test_a_published_number_blames_who_does_not_hold_it(target, against, culprit):
-    """Whether target or baseline misses a published number is told apart."""
+def test_a_published_number_blames_who_does_not_hold_it(target, against, culprit, verdict):
+    """Who misses a published number is wrong, be it the target or the baseline alone."""
     made = case(ZEROS, state={}, expect=[PUBLISHED])
     published = [each for each in found(target, made, against=against) if each[2] == "published"]
 
     assert published == [(0, "output", "published", culprit)]
+    assert result(target, made, against=against).verdict == verdict
 
 
 def test_expectations_hold_for_their_versions_only():

@@ -168,6 +168,12 @@ def test_an_interrupted_run_is_a_regression():
     assert only(report(), report(partial=True)).worse
 
 
+def test_reports_without_a_target_in_common_cannot_be_compared():
+    """A target that was renamed is no target that got no worse."""
+    with pytest.raises(InvalidInput, match="no target in common: mine in the old one, yours in"):
+        diff(report(), report().model_copy(update={"targets": ["yours"]}))
+
+
 def test_reports_against_different_baselines_cannot_be_compared():
     """The message names both baselines."""
     with pytest.raises(InvalidInput, match=r"against torch.*against reference"):

@@ -126,6 +126,19 @@ def test_what_supports_nothing_is_not_said_to_conform():
         ),
         ({"aspect": "input"}, "step 2: the input was changed"),
         (
+            {"aspect": "presence", "actual": "None", "expected": "float32 array of shape (2,)"},
+            "step 2: output is missing, torch's is a float32 array of shape (2,)",
+        ),
+        (
+            {
+                "quantity": "error",
+                "aspect": "published",
+                "actual": "no error",
+                "expected": "ValueError",
+            },
+            "step 2: raises no error, the case expects ValueError",
+        ),
+        (
             {"aspect": "shape", "actual": "()", "expected": "(2,)", "culprit": "both"},
             "step 2: output has shape (), torch has (2,) (torch is outside too)",
         ),
