@@ -131,11 +131,20 @@ def run(
             partial = True
     # A shard of few cases may have none, and is needed all the same to make the run whole.
     if not (found.cases or partial or (selection or {}).get("shard")):
-        raise InvalidInput("no case is selected; see 'bn-harness run --help' on what selects cases")
+        chosen = {name: value for name, value in (selection or {}).items() if name != "cases"}
+        by = [f"{name} {_spelled(value)}" for name, value in chosen.items()]
+        raise InvalidInput(
+            f"no case is selected{' by ' if by else ''}{' and '.join(by)}; "
+            "see 'bn-harness run --help' on what selects cases"
+        )
     report, mistakes = found.reported(
         about, partial=partial, selection=selection or {}, whole=whole
     )
     return Outcome(report, found.failures, mistakes, found.inapplicable, about.torch)
+
+
+def _spelled(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
 
 
 def _engine(plan: Plan, jobs: int, executor: Executor | None, chunk: int | None) -> Engine:

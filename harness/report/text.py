@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TextIO
@@ -93,6 +94,10 @@ def describe(divergence: Divergence, baseline: str = "torch") -> str:
     return f"{place}: {text}{blame[divergence.culprit]}"
 
 
+_REASONS = 3
+"""Most reasons that are shown of what a target does not support."""
+
+
 def _there(value: object) -> str:
     return "missing" if value == "None" else f"a {value}"
 
@@ -142,10 +147,24 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         if count > SHOWN:
             console.print(Text(f"... and {count - SHOWN} more cases of {target}\n"))
     console.print(_table(report))
+    for target in report.targets:
+        for line in _unsupported(report, target):
+            console.print(Text(line), soft_wrap=True)
     for target, reason in report.absent.items():
         console.print(Text(f"{target} is absent: {reason}"))
     if report.partial:
         console.print(Text("partial: the run was interrupted"))
+
+
+def _unsupported(report: Report, target: str) -> Iterator[str]:
+    """Yield why most cases that a target does not support are that."""
+    results = [case.results[target] for case in report.cases if target in case.results]
+    counts = Counter(each.reason for each in results if each.verdict == "unsupported")
+    for reason, count in counts.most_common(_REASONS):
+        yield f"{target}: {count:,} unsupported: {reason}"
+    others = sum(counts.values()) - sum(count for _, count in counts.most_common(_REASONS))
+    if others:
+        yield f"{target}: {others:,} unsupported for other reasons"
 
 
 def explained(report: Report, case: CaseResult, target: str, sources: Sources) -> Iterator[str]:

@@ -100,6 +100,13 @@ def test_what_supports_nothing_is_not_said_to_conform():
     assert all("conforms" not in made(report) for made in (to_markdown, to_badge))
 
 
+def test_it_is_said_why_cases_are_unsupported():
+    """Below the table stands each reason, with how many cases have it."""
+    text = shown([case(1), case(2)], [Refuses])
+
+    assert text.count("2 unsupported: nothing yet") == 1
+
+
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
