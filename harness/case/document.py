@@ -154,4 +154,6 @@ class _Builder:
             below = (*path, key.word)
             self.document.keys[below] = key.place
             built[key.word] = self.value(item, below)
+            if item.value is None and item.place[0] > key.place[0]:  # there is nothing to point at
+                self.document.places[below] = key.place
         return built

@@ -140,7 +140,9 @@ class _Mistake:
         if kind == "value_error":
             return str(first["ctx"]["error"])
         if kind in _TYPES:
-            return f"expected {self.schema.kinds(self.item, self.path)}{self._found()}"
+            # Behind a misspelt fill the schema cannot say what is expected.
+            kinds = self.schema.kinds(self.item, self.path) or "another kind of value"
+            return f"expected {kinds}{self._found()}"
         return first["msg"]
 
     def _found(self) -> str:
@@ -151,6 +153,10 @@ class _Mistake:
         if word in _STEPS and len(mapping) == _STEP_DEPTH and mapping[0] == "steps":
             return f"'{word}' in a step of another kind; begin a step of its own with '-'"
         allowed = self.schema.keys(self.item, mapping)
+        if word in allowed:  # of another kind of what is described here
+            beside = _at(self.item, mapping)
+            other = next((key for key in _KINDS if key in beside), "the others")
+            return f"{shown(word)} does not go with {shown(other)}"
         near = _nearest(word, allowed)
         if not near and len(allowed) <= _LISTED:
             near = f"; the keys here are {', '.join(allowed)}"
@@ -173,6 +179,9 @@ class _Mistake:
         near = _nearest(str(self.value), allowed)
         return f"{shown(self.value)} is not one of {', '.join(allowed)}{near}"
 
+
+_KINDS = ("values", "matrix")
+"""Keys that decide which others there can be."""
 
 _STEPS = ("train", "eval", "set", "call", "cast", "save", "load")
 _STEP_DEPTH = 2

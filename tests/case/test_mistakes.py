@@ -19,6 +19,21 @@ MATRIX = "- id: a\n  why: because.\n  matrix: "
 LEAKS = ("Input should", "valid", "Model", "Literal", "pydantic", "tuple", "dict", "None", "True")
 
 
+def test_a_value_that_is_not_there_has_the_place_of_its_key():
+    """Nothing behind a key is a mistake of that line, not of the next that has something."""
+    assert mistakes(STEP + "train:\n\n\n    - eval: {input: 3}\n")[0].startswith("5:7: expected")
+
+
+def test_what_stands_behind_a_misspelt_fill_is_read_as_the_nearest():
+    """The other mistakes of an array are told with that of its fill."""
+    found = mistakes(INPUT + "{fill: nrmal, mean: x, shape: [2, 2, 1, 1]}}\n")
+
+    assert [each.partition(": ")[2] for each in found] == [
+        "unknown fill 'nrmal'; did you mean 'normal'?",
+        "expected another kind of value, found 'x'",
+    ]
+
+
 def test_all_at_once():
     """Every mistake of every case is told, in the order of the file."""
     text = """\
@@ -62,6 +77,11 @@ def test_all_at_once():
         (
             STEP + f"train: {{input: {ONES}, eval: 3}}\n",
             "unknown key 'eval'; the keys here are grad_output, input, raises, repeat",
+        ),
+        (INPUT + "{values: [1], fill: ones}}\n", "'fill' does not go with 'values'"),
+        (
+            HEAD + "  matrix: {shape: [[1, 1, 1, 1]], fill: [ones]}\n",
+            "'module' does not go with 'matrix'",
         ),
         (STEP + f"train: {{input: {ONES}, repeat: 0}}\n", "expected at least 1, found 0"),
         (INPUT + "3}\n", "expected an array ('values', or 'shape' and 'fill'), found 3"),
