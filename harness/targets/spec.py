@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -50,6 +51,10 @@ def resolve(spec: str | type[Any], timeout: float = TIMEOUT) -> Target:
     """
     if isinstance(spec, type):
         return _class_target(f"{spec.__module__}:{spec.__qualname__}", spec)
+    if not isinstance(spec, str):
+        raise InvalidInput(
+            f"a target is a SPEC or a class, not an instance of {type(spec).__name__}"
+        )
     name, _, rest = spec.partition(":")
     if name == "torch":
         from harness.targets.native import torch_target  # imports torch
@@ -65,13 +70,26 @@ def resolve(spec: str | type[Any], timeout: float = TIMEOUT) -> Target:
     if spec in registered:
         return _adopt(spec, _loaded(spec, registered[spec].load))
     if not rest:
-        names = ", ".join(["torch", "reference", *sorted(registered)])
+        names = ["torch", "reference", *sorted(registered)]
         raise InvalidInput(
-            f"--target {spec}: no such target; name one of {names}, a class as "
-            "path/to/file.py:Class or package.module:Class, or a worker as exec:COMMAND"
+            f"--target {spec}: no such target{_meant(spec, names)}; name one of "
+            f"{', '.join(names)}, a class as path/to/file.py:Class or package.module:Class, "
+            "or a worker as exec:COMMAND"
         )
     path, _, attribute = spec.rpartition(":")
     return _adopt(spec, _attribute(spec, _module(spec, path), attribute))
+
+
+def _meant(spec: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(spec, names, 1)
+    module, _, attribute = spec.rpartition(".")
+    if spec.endswith(".py"):
+        meant = f"{spec}:Class"
+    elif near or not module:
+        meant = next(iter(near), "")
+    else:
+        meant = f"{module}:{attribute}"
+    return f"; did you mean '{meant}'?" if meant else ""
 
 
 def _reference(spec: str, options: dict[str, str]) -> Target:

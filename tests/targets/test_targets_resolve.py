@@ -149,6 +149,9 @@ def test_entry_points_name_targets(monkeypatch):
     ("spec", "message"),
     [
         ("nobody", "no such target; name one of torch, reference"),
+        ("refrence", "no such target; did you mean 'reference'?"),
+        ("mine.py", "no such target; did you mean 'mine.py:Class'?"),
+        ("torch.nn.BatchNorm2d", "no such target; did you mean 'torch.nn:BatchNorm2d'?"),
         ("mine.py", "path/to/file.py:Class"),
         ("nowhere/mine.py:Mine", "there is no file nowhere/mine.py"),
         ("no_such_package:Mine", "No module named 'no_such_package'"),
@@ -169,6 +172,12 @@ def test_what_names_no_target_is_refused(spec, message):
 
     assert message in str(refusal.value)
     assert str(refusal.value).startswith(f"--target {spec}: ")
+
+
+def test_an_instance_is_no_target():
+    """A module that is made already is refused by its kind."""
+    with pytest.raises(InvalidInput, match="a SPEC or a class, not an instance of BatchNorm2d"):
+        resolve(torch.nn.BatchNorm2d(3))
 
 
 @pytest.mark.parametrize(
