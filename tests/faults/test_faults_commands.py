@@ -71,6 +71,7 @@ def started(folder, *arguments, **more):
     """Start ``bn-harness run``, to which no parent says that signals are to be ignored."""
     start = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "[signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGTERM)]; "
         "from harness.cli import main; main(sys.argv[1:])"
     )
     more = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more}
