@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.report.model import Report
 from harness.report.pages import page
-from harness.report.text import failures, judged
+from harness.report.text import answers, failures
 
 LABEL = "BatchNorm2d"
 _GREEN, _RED, _GREY = "#1a7f37", "#b3162a", "#57606a"
@@ -15,7 +15,7 @@ def to_badge(report: Report) -> str:
     """Return an SVG badge: conforms, diverges, or incomplete where the run or all targets were."""
     if any(failures(report)):
         word, colour = "diverges", _RED
-    elif report.partial or not any(judged(report, target) for target in report.targets):
+    elif report.partial or "conforms" not in answers(report).values():
         word, colour = "incomplete", _GREY
     else:
         word, colour = "conforms", _GREEN

@@ -10,7 +10,7 @@ from harness.report.features import features
 from harness.report.listing import listing
 from harness.report.model import CaseResult, Report
 from harness.report.pages import page
-from harness.report.text import failures, judged
+from harness.report.text import answers
 
 TITLE = "Conformance to torch.nn.BatchNorm2d"
 
@@ -29,8 +29,7 @@ def to_html(report: Report, suite: Suite | None = None) -> str:
         "report.html",
         title=TITLE,
         report=report,
-        failed={target for _, target, _ in failures(report)},
-        judged={target for target in report.targets if judged(report, target)},
+        answers=answers(report),
         wrong=list(own_mistakes(report)),
         features=features(report),
         plots=list(plots.plots(report)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.report.model import Accuracy, Report, Summary
-from harness.report.text import SHOWN, Sources, explained, failures, judged
+from harness.report.text import SHOWN, Sources, answers, explained, failures
 
 COUNTS = tuple(name for name in Summary.model_fields if name != "accuracy")
 
@@ -75,15 +75,12 @@ def _lines(report: Report) -> Iterator[str]:
 
 def _answer(report: Report) -> Iterator[str]:
     """Yield whether each target conforms, in what environment, and the counts."""
-    failed = {target for _, target, _ in failures(report)}
     yield "# Conformance to torch.nn.BatchNorm2d"
     yield ""
-    for target in report.targets:
-        if target in report.absent:
-            yield f"- `{target}`: absent, {report.absent[target]}"
-        else:
-            word = "conforms" if judged(report, target) else "incomplete, no case could be judged"
-            yield f"- `{target}`: {'**diverges**' if target in failed else word}"
+    words = {"diverges": "**diverges**", "incomplete": "incomplete, no case could be judged"}
+    for target, answer in answers(report).items():
+        word = f"absent, {report.absent[target]}" if answer == "absent" else answer
+        yield f"- `{target}`: {words.get(answer, word)}"
     yield ""
     yield ", ".join(f"{name} {_shown(value)}" for name, value in report.environment.items())
     yield ""

@@ -6,7 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,9 @@ from harness.case.suite import Suite
 from harness.report.console import Output
 from harness.report.model import CaseResult, Divergence, Report, Result
 from harness.verdicts import FAILED, HELD, VERDICTS
+
+_REASONS = 3
+"""Most reasons that are shown of what a target does not support."""
 
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
@@ -94,10 +97,6 @@ def describe(divergence: Divergence, baseline: str = "torch") -> str:
     return f"{place}: {text}{blame[divergence.culprit]}"
 
 
-_REASONS = 3
-"""Most reasons that are shown of what a target does not support."""
-
-
 def _there(value: object) -> str:
     return "missing" if value == "None" else f"a {value}"
 
@@ -125,13 +124,30 @@ def nothing_judged(report: Report) -> str | None:
         return None
     if not report.absent and not any(each.cases for each in counts.values()):
         return None
-    return "; ".join([*report.absent.values(), *reasons(report)])
+    return reasons(report)
 
 
-def reasons(report: Report) -> list[str]:
-    """Return the first reasons of what was not judged."""
+def reasons(report: Report) -> str:
+    """Return why targets are absent, and the first reasons of what was not judged."""
     found = {each.reason for case in report.cases for each in case.results.values() if each.reason}
-    return sorted(found)[:5]
+    return "; ".join([*report.absent.values(), *sorted(found)[:5]]) or "none applies"
+
+
+Answer = Literal["absent", "diverges", "incomplete", "conforms"]
+
+
+def answers(report: Report) -> dict[str, Answer]:
+    """Return of each target whether it conforms; *incomplete* where no case could be judged."""
+    failed = {target for _, target, _ in failures(report)}
+
+    def answer(target: str) -> Answer:
+        if target in report.absent:
+            return "absent"
+        if target in failed:
+            return "diverges"
+        return "conforms" if judged(report, target) else "incomplete"
+
+    return {target: answer(target) for target in report.targets}
 
 
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
@@ -160,9 +176,10 @@ def _unsupported(report: Report, target: str) -> Iterator[str]:
     """Yield why most cases that a target does not support are that."""
     results = [case.results[target] for case in report.cases if target in case.results]
     counts = Counter(each.reason for each in results if each.verdict == "unsupported")
-    for reason, count in counts.most_common(_REASONS):
+    shown = counts.most_common(_REASONS)
+    for reason, count in shown:
         yield f"{target}: {count:,} unsupported: {reason}"
-    others = sum(counts.values()) - sum(count for _, count in counts.most_common(_REASONS))
+    others = counts.total() - sum(count for _, count in shown)
     if others:
         yield f"{target}: {others:,} unsupported for other reasons"
 
