@@ -106,13 +106,13 @@ def same_bits(one: Array, other: Array) -> bool:
     """Whether two arrays have the same type, shape and bits (nan payloads and zero signs too)."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
-    if one.size <= _FEW or one.dtype.itemsize not in _WORDS:
+    bits = WORDS.get(one.dtype.itemsize)
+    if one.size <= _FEW or bits is None:
         return one.tobytes() == other.tobytes()
-    bits = np.dtype(f"u{one.dtype.itemsize}")
     return np.array_equal(one.view(bits), other.view(bits))
 
 
 _FEW = 4096
 """Elements that are copied faster than compared in place."""
-_WORDS = (1, 2, 4, 8)
-"""Sizes, in bytes, that an unsigned integer can have."""
+WORDS = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}
+"""The unsigned integer of each size, in bytes, that one can have."""

@@ -215,7 +215,7 @@ class OpenBatchNorm2d(BatchNorm2d):
         centred = self.elements(x) - saved.mean[:, None]
         grad_input = self.grad_input(g, centred, saved)
         weight = None if saved.weight is None else self.grad_weight(g, centred, saved)
-        bias = None if saved.bias is None else self.grad_bias(g, saved)
+        bias = None if saved.bias is None else self.grad_bias(g, saved).reshape(saved.bias.shape)
         return self.grad_like(grad_input, x), weight, bias
 
     def grad_like(self, grad_input: Array, x: Array) -> Array:
@@ -248,9 +248,9 @@ class OpenBatchNorm2d(BatchNorm2d):
         return (total(centred * g) * saved.invstd).astype(saved.weight.dtype)
 
     def grad_bias(self, g: Array, saved: Saved) -> Array:
-        """Return Σg in the type and shape of the bias."""
+        """Return Σg in the type of the bias."""
         assert saved.bias is not None  # noqa: S101 - asked for only where there is one
-        return total(g).astype(saved.bias.dtype).reshape(saved.bias.shape)
+        return total(g).astype(saved.bias.dtype)
 
 
 def total(t: Array) -> Array:

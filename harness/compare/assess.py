@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.compare.follow import Asked
 from harness.compare.judged import Account, Assessed, Declarations
-from harness.compare.question import Question, question, real
+from harness.compare.question import Question, question, real, row
 from harness.compare.stack import Stack
 from harness.dtypes import name_of
 from harness.oracle import RUNNING, Declared, Quantity, Step, quantities_of, standard_accuracy
@@ -189,7 +189,5 @@ def _computed(
             continue
         array = (done.state if running else done.results).get(quantity)
         # A complex array has another type, which is said elsewhere, and no distance.
-        if array is None or array.dtype.kind == "c":
-            continue
-        if array.shape == shape or (not array.ndim and shape == (1,)):
-            yield quantity, array.reshape(shape)
+        if array is not None and array.dtype.kind != "c" and row(array).shape == shape:
+            yield quantity, row(array)

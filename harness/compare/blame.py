@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from harness.compare.findings import Culprit, Divergence, number
 from harness.compare.judged import Judged
 from harness.oracle import ulps
-from harness.trace import Array
+from harness.trace import WORDS, Array
 
 
 def blame(at: tuple[int, int], target: Judged, baseline: Judged) -> list[Divergence]:
@@ -71,10 +71,7 @@ def equal_elements(one: Array, other: Array) -> int:
         return one.size
     if one.dtype != other.dtype:
         return 0
-    words = _WORDS.get(one.dtype.itemsize)
+    words = WORDS.get(one.dtype.itemsize)
     if words is None:  # a long double has bits that mean nothing
         return int(np.count_nonzero(one == other))
     return int(np.count_nonzero(one.view(words) == other.view(words)))
-
-
-_WORDS = {size: np.dtype(f"u{size}") for size in (1, 2, 4, 8)}

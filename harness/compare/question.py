@@ -116,7 +116,7 @@ def question(
     given, training = asked.input, asked.mode == "train"
     if given is None:
         return None
-    mean, variance = _row(before.get("running_mean")), _row(before.get("running_var"))
+    mean, variance = _held(before, "running_mean"), _held(before, "running_var")
     batch = training or (mean is None and variance is None)
     if training and not asked.track:
         mean = variance = None
@@ -125,8 +125,8 @@ def question(
         input=given,
         eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
         batch_statistics=batch,
-        weight=_row(before.get("weight")),
-        bias=_row(before.get("bias")),
+        weight=_held(before, "weight"),
+        bias=_held(before, "bias"),
         running_mean=mean,
         running_var=variance,
         factor=_factor(asked, before, semantics) if updates else None,
@@ -135,8 +135,14 @@ def question(
     )
 
 
-def _row(array: Array | None) -> Array | None:
-    return array if array is None or array.ndim else array.reshape(1)
+def row(array: Array) -> Array:
+    """Return what holds a value for each channel; without axes it is that of the one channel."""
+    return array if array.ndim else array.reshape(1)
+
+
+def _held(before: Mapping[str, Array | None], name: str) -> Array | None:
+    array = before.get(name)
+    return None if array is None else row(array)
 
 
 def _factor(asked: Asked, before: Mapping[str, Array | None], semantics: Semantics) -> float:

@@ -165,7 +165,7 @@ def backward(saved: Saved, grad_output: Array, arithmetic: Arithmetic = mathemat
     total, product = sums
     return (
         grad_input,
-        None if saved.weight is None else (product * invstd).astype(saved.weight.dtype, copy=False),
+        None if saved.weight is None else _like(product * invstd, saved.weight),
         None if saved.bias is None else _like(total, saved.bias),
     )
 

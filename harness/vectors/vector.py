@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from harness.case.model import Case, Eval, Train
 from harness.compare.follow import Asked
+from harness.compare.question import row
 from harness.oracle import RUNNING, Results, standard_accuracy
 from harness.targets.base import LOW_PRECISION, declared
 from harness.targets.wire import scalar
@@ -129,7 +128,7 @@ def _arrays(state: Mapping[str, Array | None], store: Store) -> dict[str, str | 
     return {
         name: None
         if array is None
-        else store.add(array if name == "num_batches_tracked" else np.atleast_1d(array))
+        else store.add(array if name == "num_batches_tracked" else row(array))
         for name, array in state.items()
     }
 

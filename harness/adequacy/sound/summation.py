@@ -45,7 +45,7 @@ class _Ordered(OpenBatchNorm2d):
 
     def grad_bias(self, g: Array, saved: Saved) -> Array:
         assert saved.bias is not None  # noqa: S101 - asked for only where there is one
-        return self.total(g).astype(saved.bias.dtype).reshape(saved.bias.shape)
+        return self.total(g).astype(saved.bias.dtype)
 
 
 class PairwiseFromFirst(_Ordered):
