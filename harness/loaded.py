@@ -24,8 +24,10 @@ class Loaded:
     baseline : Target
     targets : list of Target
         Those that can run here, in the order that they were asked for.
+    others : list of Target
+        Of them, those that are not the baseline.
     names : list of str
-        Of all of them.
+        Of all that were asked for.
     absent : dict of str to str
         Those that cannot run here, and why.
 
@@ -53,6 +55,7 @@ class Loaded:
                 "in a process of its own"
             )
         self.targets = [target for target in resolved if target.info.absent is None]
+        self.others = [target for target in self.targets if target.info.name != info.name]
         self.names = [target.info.name for target in resolved]
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:

@@ -109,7 +109,7 @@ class Worker:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         loaded = Loaded(plan)
-        self.baseline, self.targets = loaded.baseline, loaded.targets
+        self.baseline, self.targets = loaded.baseline, loaded.others
         self.names, self.absent = loaded.names, loaded.absent
         self._about = loaded.about()
         self.torch = self._about.torch
@@ -144,7 +144,17 @@ class Worker:
             self._interrupted = False
             raise KeyboardInterrupt
         with _patient():
-            while executed := self._executed(pending, end, first=not done):
+            while True:
+                try:
+                    executed = self._executed(pending, end)
+                except KeyboardInterrupt:
+                    if not done:
+                        raise
+                    # What was executed is judged first; the next call raises.
+                    self._interrupted = True
+                    break
+                if not executed:
+                    break
                 waiting += executed
                 size += sum(each.size for each in executed)
                 done += len(executed)
@@ -171,25 +181,14 @@ class Worker:
         (comparisons,) = self._judge(batch, executed)
         return comparisons
 
-    def _executed(
-        self, pending: Iterable[_Executed], end: float = math.inf, *, first: bool = True
-    ) -> list[_Executed]:
+    def _executed(self, pending: Iterable[_Executed], end: float = math.inf) -> list[_Executed]:
         """Execute the next cases by the baseline, then those by each target in turn.
 
-        Returns those that all had time for. Where not even one was, an interruption is raised if
-        they are the first; else what was executed is judged before the next call raises it.
+        Returns those that all had time for; raises an interruption where not even one was.
         """
-        executed: list[_Executed] = []
-        own = min(end, time.monotonic() + _TURN)
-        try:
-            executed = self._turn(self._by_baseline, pending, own)
-            for target in self.targets:
-                executed = self._turn(partial(self._by, target), executed, end)
-        except KeyboardInterrupt:
-            if first:
-                raise
-            self._interrupted = True
-            return []
+        executed = self._turn(self._by_baseline, pending, min(end, time.monotonic() + _TURN))
+        for target in self.targets:
+            executed = self._turn(partial(self._by, target), executed, end)
         return executed
 
     def _turn(
@@ -229,8 +228,7 @@ class Worker:
 
     def _by(self, target: Target, done: _Executed) -> None:
         info = target.info
-        of_others = info.name in done.names and info.name != self.baseline.info.name
-        if done.baseline is None or not of_others:
+        if done.baseline is None or info.name not in done.names:
             return
         try:
             trace = self._execute(target, blinded(done.case))

@@ -83,8 +83,7 @@ def explain(
         raise InvalidInput(f"{name} cannot run here: {reason}")
     if not holds(torch, chosen.since, chosen.before):
         raise InvalidInput(f"{chosen.id}: the case does not hold for torch {torch}")
-    others = [each for each in loaded.targets if each.info.name != loaded.baseline.info.name]
-    heard = [_heard(chosen, each) for each in (loaded.baseline, *others)]
+    heard = [_heard(chosen, each) for each in (loaded.baseline, *loaded.others)]
     assessed = assess((tuple(follow(chosen)), account) for account in heard)
     told = [Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True)]
     return Explanation(chosen, (*story(chosen, told), *_verdict(chosen, torch, heard)))
