@@ -36,11 +36,11 @@ def find(name: str) -> tuple[Entry, Case]:
     found = next(_cases(suite, case_id), None)
     if found is not None:
         return found
-    near = difflib.get_close_matches(case_id, [entry.item.id for entry in suite.entries], 3)
-    hint = f"; the nearest: {', '.join(near)}" if near else ""
     for entry in suite.entries:
         if entry.matrix == case_id:
             raise InvalidInput(f"{name}: a matrix; name one of its cases, as {next(entry.ids())}")
+    near = difflib.get_close_matches(case_id, [entry.item.id for entry in suite.entries], 3)
+    hint = f"; the nearest: {', '.join(near)}" if near else ""
     where = file or "the suite"
     raise InvalidInput(f"{name}: no case of {where} has the id '{case_id}'{hint}")
 

@@ -22,8 +22,8 @@ from harness.plan import Plan
 ATTEMPTS = 3
 """How often processes are started that end while they load the targets."""
 
-PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Seconds to wait where none can be started: a server that is killed takes a moment to go."""
+PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds to wait before each attempt: a server that is killed takes a moment to go."""
 
 
 class Workers:
@@ -59,13 +59,11 @@ class Workers:
     def start(self) -> None:
         """Start them, and ask one what it says of itself."""
         for pause in PAUSES:
-            try:
+            time.sleep(pause)
+            with suppress(RuntimeError):
                 self._about = self._pool.schedule(inside.call, args=[inside.about])
-            except RuntimeError:
-                time.sleep(pause)
-                self._reopen()
-            else:
                 return
+            self._reopen()
         self._about = _broken()
 
     def about(self) -> About:

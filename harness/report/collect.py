@@ -213,14 +213,14 @@ class Collector:
         for (name, holding), measure in self.measures.items():
             if name == target:
                 held[holding.quantity] = max(measure.held, held.get(holding.quantity, 0))
-        accuracy = {quantity: _class(index) for quantity, index in sorted(held.items())}
+        accuracy = {quantity: HELD[index] for quantity, index in sorted(held.items())}
         return Summary(**dict(self.verdicts[target]), accuracy=accuracy)
 
     def _accuracy(self, target: str) -> list[Accuracy]:
         return [
             Accuracy(
                 **holding._asdict(),
-                **{"class": _class(measure.held)},
+                **{"class": HELD[measure.held]},
                 broken_by=measure.held_at or None,
                 ratio=rounded(measure.ratio),
                 ratio_at=measure.ratio_at,
@@ -247,10 +247,6 @@ def _measure(row: Accuracy) -> Measure:
         held=HELD.index(row.held),
         held_at=row.broken_by or "",
     )
-
-
-def _class(index: int) -> str:
-    return HELD[index]
 
 
 def _matrix_result(found: _Matrix) -> MatrixResult:

@@ -193,8 +193,8 @@ def _matrices(old: Report, new: Report) -> Iterator[Change]:
 
 
 def _counts(counts: Counts) -> dict[str, int]:
-    plain = counts.model_dump(exclude_defaults=True)
-    return {name: count for name, count in plain.items() if count and name != "bitwise_equal"}
+    plain = counts.model_dump(exclude={"bitwise_equal"})
+    return {name: count for name, count in plain.items() if count}
 
 
 def _worse_counts(old: Mapping[str, int], new: Mapping[str, int]) -> bool:

@@ -54,7 +54,7 @@ def told(target="reference"):
 
 
 OLD = """
-import json, runpy, sys
+import sys
 sys.path.insert(0, {folder!r})
 import torch_worker
 torch_worker.torch.__version__ = "1.9.0"
