@@ -110,9 +110,13 @@ def _state(feature: Feature, told: Told, result: Result, baseline: str) -> tuple
     """Return what a case comes to, and what is seen there."""
     if result.verdict in ("crash", "timeout"):
         return "crash", result.reason or result.verdict
-    shown = [each for each in result.divergences if _held(each) and feature.shown_by(told, each)]
+    held = [each for each in result.divergences if _held(each)]
+    shown = [each for each in held if feature.shown_by(told, each)]
     if shown:
         return "diverges", describe(shown[0], baseline)
+    errors = [each for each in held if each.aspect == "error"]
+    if errors:  # nothing is compared from there on
+        return "unreached", describe(errors[0], baseline)
     judged = feature.quantity in result.quantities or (
         feature.quantity == "num_batches_tracked" and bool(result.quantities)
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-State = Literal["crash", "diverges", "declared", "agree", "unsupported"]
+State = Literal["crash", "diverges", "declared", "agree", "unreached", "unsupported"]
 """What a target makes of a feature, from the gravest."""
 
 
@@ -19,7 +19,8 @@ class Cell(_Part):
     """What a target makes of a feature."""
 
     state: State
-    """The gravest that any case comes to; unsupported where it supports none."""
+    """The gravest that any case comes to; unreached where an error ends each before the feature is
+    met, unsupported where it supports none."""
     counts: dict[State, int]
     """Cases by what they come to."""
     case: str | None = None

@@ -11,8 +11,11 @@ _WORDS = {
     "diverges": "**diverges**",
     "declared": "declared",
     "agree": "agrees",
+    "unreached": "unreached",
     "unsupported": "unsupported",
 }
+
+_UNJUDGED = ("unreached", "unsupported")
 
 
 def to_markdown(landscape: Landscape) -> str:
@@ -29,7 +32,8 @@ def _lines(landscape: Landscape) -> Iterator[str]:
     )
     yield (
         "Each cell has the gravest that any case comes to, and how many of the feature's cases "
-        "come to it; what is unsupported is left out where something is supported."
+        "come to it; cases that are unsupported, or that an error ends before the feature is met "
+        "(unreached), are left out where others are judged."
     )
     yield "A declared difference is documented by the framework, and all else is judged exactly."
     yield "Written by `tox run -e landscape`; [findings](../docs/findings.md) explain it."
@@ -51,10 +55,10 @@ def short(target: str) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    judged = sum(count for state, count in cell.counts.items() if state != "unsupported")
+    judged = sum(count for state, count in cell.counts.items() if state not in _UNJUDGED)
     count = cell.counts[cell.state]
-    if cell.state == "unsupported":
-        return f"unsupported ({count})"
+    if cell.state in _UNJUDGED:
+        return f"{_WORDS[cell.state]} ({count})"
     return f"{_WORDS[cell.state]} ({count}{'' if count == judged else f' of {judged}'})"
 
 

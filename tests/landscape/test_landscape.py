@@ -178,6 +178,20 @@ def test_unsupported_is_said_where_nothing_else_is():
     assert found["gradients"].state == "unsupported"
 
 
+def test_what_comes_after_an_error_is_not_said_to_agree():
+    """A case that an error ends tells nothing of the features that are met after it."""
+    ended = difference("error", aspect="error", actual="ValueError: no")
+    wrong = result("diverge", quantities=(), divergences=[ended])
+    some, all_ = (
+        cells(report(dict.fromkeys(names, wrong))) for names in (("plain",), ("plain", "small"))
+    )
+
+    assert some["forward train"].state == "diverges"
+    assert some["gradients"].counts == {"agree": 1, "unreached": 1}
+    assert all_["gradients"].state == "unreached"
+    assert "ValueError: no" in all_["gradients"].shows
+
+
 def test_several_reports_of_a_target_are_one_row():
     """Two runs of a target, over other cases, count together."""
     one, two = {"plain": result()}, {"small": result()}
