@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from harness.cli import options
+
 
 @click.command(name="explain")
 @click.argument("case")
@@ -16,11 +18,13 @@ import click
     default="text",
     show_default=True,
 )
-def command(case: str, target: str, against: str, form: str) -> None:
+@options.as_json
+def command(case: str, target: str, against: str, form: str, as_json: bool) -> None:
     """Explain CASE: file.yaml::id, or an id in the suite, of a matrix case too.
 
     For each step: which statistics it normalises with, the arithmetic of one element, how the
     running statistics move, and what baseline and target computed beside the exact result.
+    As JSON: every element that they computed, its exact value and its bound.
 
     Exit status: 0 explained; 2 wrong usage.
     """
@@ -30,5 +34,6 @@ def command(case: str, target: str, against: str, form: str) -> None:
 
     forms = {"text": to_text, "markdown": to_markdown, "html": to_html}
     with targets_apart():
-        text = forms[form](explain(case, target, against=against).blocks)
+        explanation = explain(case, target, against=against)
+        text = explanation.to_json() if as_json else forms[form](explanation.blocks)
     click.echo(text.strip("\n"))

@@ -5,8 +5,9 @@ harness.explain("cases/seed/notebook.yaml::notebook-14-hundred-train-steps-then-
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.case.find import find
@@ -17,6 +18,7 @@ from harness.compare.follow import follow
 from harness.errors import InvalidInput
 from harness.explanation.blocks import Block, Heading, Lines, Words
 from harness.explanation.forms import to_html, to_markdown, to_text
+from harness.explanation.numbers import numbers
 from harness.explanation.story import Told, story
 from harness.loaded import Loaded
 from harness.plan import Plan
@@ -37,11 +39,25 @@ class Explanation:
     Attributes
     ----------
     case : Case
-    blocks : tuple of Block
+    told : tuple of Told
+        What the baseline did, and the target.
+    found : Comparison
+        Of the target.
     """
 
     case: Case
-    blocks: tuple[Block, ...]
+    told: tuple[Told, ...]
+    found: Comparison
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """What there is to say, whatever form it is shown in."""
+        return (*story(self.case, self.told), *_verdict(self.found, self.told[0].name))
+
+    def to_json(self) -> str:
+        """Return every number of it as strict JSON: docs/explain.md."""
+        plain = numbers(self.case, self.told, self.found)
+        return json.dumps(plain, allow_nan=False, ensure_ascii=False) + "\n"
 
     def __str__(self) -> str:
         return to_text(self.blocks)
@@ -85,8 +101,10 @@ def explain(
         raise InvalidInput(f"{chosen.id}: the case does not hold for torch {torch}")
     heard = [_heard(chosen, each) for each in (loaded.baseline, *loaded.others)]
     assessed = assess((tuple(follow(chosen)), account) for account in heard)
-    told = [Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True)]
-    return Explanation(chosen, (*story(chosen, told), *_verdict(chosen, torch, heard)))
+    told = (Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True))
+    baseline, *targets = heard
+    ((*_, found),) = judge([Hearing(chosen, torch, baseline, tuple(targets))])
+    return Explanation(chosen, tuple(told), found)
 
 
 def _heard(case: Case, target: Target) -> Account:
@@ -98,14 +116,11 @@ def _heard(case: Case, target: Target) -> Account:
     return Account(info.name, trace, info.declares, info.semantics)
 
 
-def _verdict(case: Case, torch: str, heard: Sequence[Account]) -> list[Block]:
-    baseline, *targets = heard
-    hearing = Hearing(case, torch, baseline, tuple(targets))
-    ((*_, found),) = judge([hearing])
+def _verdict(found: Comparison, baseline: str) -> list[Block]:
     return [
         Heading(2, "Verdict"),
-        Words(_sentence(found, baseline.name)),
-        *([Lines(tuple(_differences(found, baseline.name)))] if found.divergences else []),
+        Words(_sentence(found, baseline)),
+        *([Lines(tuple(_differences(found, baseline)))] if found.divergences else []),
     ]
 
 

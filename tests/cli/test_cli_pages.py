@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from page_data import data
@@ -72,6 +74,14 @@ def test_explain_prints_each_form(capsys, form, start):
 
     assert ended("explain", *arguments) == 0
     assert capsys.readouterr().out.startswith(start)
+
+
+def test_explain_prints_json(capsys):
+    """With --json the explanation is one document on standard output."""
+    status = ended("explain", "cases.yaml::mine", "--target", "wrong.py:Wrong", "--json")
+
+    assert status == 0
+    assert json.loads(capsys.readouterr().out)["result"]["verdict"] == "diverge"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -152,6 +153,54 @@ def test_a_mistake_is_told_with_its_place():
 
     assert "Half: diverge" in text
     assert "step 1: output[" in text
+
+
+def test_every_element_is_in_the_json():
+    """For each execution and implementation: what it computed, the exact values, the bounds."""
+    explained = json.loads(told(Half).to_json(), parse_constant=pytest.fail)
+    theirs, ours = explained["implementations"].values()
+    *_, last, failed = ours["executions"]
+    output = last["results"]["output"]
+    exact, worst = np.array(output["exact"]), tuple(output["worst"])
+
+    assert [each["kind"] for each in theirs["executions"]] == [
+        next(iter(step)) for step in EVERY_KIND["steps"]
+    ]
+    assert (output["dtype"], output["shape"], exact.shape) == (
+        "float64",
+        [40, 1, 2, 1],
+        (40, 1, 2, 1),
+    )
+    np.testing.assert_allclose(2 * np.array(output["computed"]), exact, rtol=1e-12)
+    ratio = abs(exact[worst] / 2) / np.array(output["bound"])[worst]
+    np.testing.assert_allclose(output["ratio"], ratio, rtol=5e-3)
+    assert failed["raised"]["type"] == "ValueError"
+    assert explained["result"]["verdict"] == "diverge"
+    assert "exact" not in last["state"]["weight"]
+
+
+def test_the_json_names_what_no_number_is():
+    """Infinities are texts, where they are computed and where they are exact."""
+    case = Case.model_validate(
+        {**EVERY_KIND, "steps": [{"eval": {"input": {"values": [[[[np.inf]]]]}}}]}
+    )
+    explained = json.loads(harness.explain(case).to_json())
+    output = explained["implementations"]["reference"]["executions"][0]["results"]["output"]
+
+    assert (output["computed"], output["exact"]) == ([[[["inf"]]]], [[[["inf"]]]])
+
+
+def test_the_pages_numbers_are_those_of_the_json():
+    """docs/explain.md shows the first output of its case as the JSON has it."""
+    page = (ROOT / "docs/explain.md").read_text()
+    explained = json.loads(harness.explain("momentum-none-is-a-cumulative-average").to_json())
+    first = explained["implementations"]["torch"]["executions"][0]["results"]["output"]
+    shown = [
+        f'"{name}": [{json.dumps(first[name][0])}, …]' for name in ("computed", "exact", "bound")
+    ]
+
+    assert [each for each in shown if each not in page] == []
+    assert f'"ratio": {first["ratio"]}, "ulp": {first["ulp"]}, "worst": [0, 0, 0, 0]' in page
 
 
 def test_what_text_a_case_has_is_not_read_as_markup():
