@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from pydantic import ValidationError
 
+from harness.case.line import line
 from harness.case.model import Case
 from harness.errors import InvalidInput
 from harness.targets import wire
@@ -25,6 +26,8 @@ PATIENCE = 1.0
 
 SHOWN = 60
 """Characters of what a worker said that a message repeats."""
+
+_ELSEWHERE = "what is no answer must go to standard error"
 
 
 class Conversation:
@@ -114,7 +117,10 @@ class Conversation:
         if unsent:
             raise Crashed(f"the worker answered before it had read the question: {_shown(answer)}")
         if rest:
-            raise Crashed(f"the worker said more than one line: {_shown(rest)}")
+            raise Crashed(
+                f"the worker said more than one line: {_shown(answer)}, and then {_shown(rest)}; "
+                f"{_ELSEWHERE}"
+            )
         return answer
 
     def end(self) -> None:
@@ -223,7 +229,7 @@ class ProcessTarget:
                 raise Crashed(f"the worker cannot be started again: {error}") from None
         self._number += 1
         message = wire.case_message(case, self._number, backward=self.hello.backward)
-        found = self._ask(wire.line(case=message), wire.most_bytes(case)).trace
+        found = self._ask("trace", wire.line(case=message), wire.most_bytes(case)).trace
         if found is None or found.number != self._number:
             said = "no trace" if found is None else f"the trace of case {found.number}"
             raise Crashed(f"the worker answered out of turn: {said} to case {self._number}")
@@ -237,7 +243,7 @@ class ProcessTarget:
         self._conversation = Conversation(self._command)
         # At the end of this process, too, each worker is ended.
         self._finalizer = weakref.finalize(self, Conversation.end, self._conversation)
-        hello = self._ask(wire.line(hello={"protocol": wire.PROTOCOL}), 2**20).hello
+        hello = self._ask("hello", wire.line(hello={"protocol": wire.PROTOCOL}), 2**20).hello
         if hello is None:
             raise Crashed("the worker gave no hello")
         if hello.protocol != wire.PROTOCOL:
@@ -247,7 +253,7 @@ class ProcessTarget:
             )
         return hello
 
-    def _ask(self, message: bytes, limit: int) -> wire.Answer:
+    def _ask(self, wanted: str, message: bytes, limit: int) -> wire.Answer:
         assert self._conversation is not None  # noqa: S101  # it was started
         answer = self._conversation.ask(message, limit, self.timeout)
         try:
@@ -256,10 +262,11 @@ class ProcessTarget:
             first = error.errors(include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
             where = f" at {place}" if place else ""
-            raise Crashed(
-                f"the worker's answer is not of the protocol{where}: {first['msg']}: "
-                f"{_shown(answer)}"
-            ) from None
+            said = f"the worker's answer is not of the protocol{where}: {first['msg']}"
+            said += f": {_shown(answer)}"
+            if first["type"] == "json_invalid":
+                said += f', where {{"{wanted}": …}} was expected; {_ELSEWHERE}'
+            raise Crashed(said) from None
 
     def _stop(self) -> None:
         if self._conversation is not None:
@@ -280,5 +287,5 @@ def _without_gradients(case: Case, trace: Trace) -> Trace:
 
 
 def _shown(said: bytes | bytearray) -> str:
-    text = bytes(said[:SHOWN]).decode("utf-8", "replace")
+    text = line(bytes(said[:SHOWN]).decode("utf-8", "replace").rstrip("\r\n"))
     return f"'{text}'" + (f"… ({len(said)} bytes)" if len(said) > SHOWN else "")

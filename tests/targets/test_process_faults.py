@@ -49,6 +49,12 @@ def hello(protocol=1):
 FAULT, MARK = sys.argv[1:]
 met = os.path.exists(MARK)
 sys.stdin.readline()
+if FAULT == "a word before":
+    say("loading weights\\n")
+    time.sleep(60)
+if FAULT == "a word and hello":
+    say("loading weights\\n" + json.dumps({"hello": {"protocol": 1}}) + "\\n")
+    time.sleep(60)
 if FAULT == "no hello":
     sys.exit(3)
 if FAULT == "no hello again" and met:
@@ -207,10 +213,12 @@ def test_a_worker_whose_command_is_gone_is_told_case_by_case(tmp_path, spec):
     [
         ("no hello", "cannot be started: the worker ended with exit code 3"),
         ("wrong version", "the worker speaks version 2 of the protocol, the harness 1"),
+        ("a word before", "'loading weights', where {\"hello\": …} was expected"),
+        ("a word and hello", "more than one line: 'loading weights', and then '{\"hello\""),
     ],
 )
 def test_a_worker_without_a_hello_is_refused(spec, fault, message):
-    """A worker that gives no hello at its first start is one message to the user."""
+    """A worker that gives no hello at its first start is one message, with what it said instead."""
     with pytest.raises(InvalidInput) as refusal:
         resolve(spec(fault))
 
