@@ -26,3 +26,7 @@ def __getattr__(name: str) -> object:
         found: object = getattr(api, name)
         return found
     raise AttributeError(f"module 'harness' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

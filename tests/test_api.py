@@ -57,6 +57,18 @@ def test_a_class_is_judged_by_cases():
     assert report.summary[mine].diverge == 2
 
 
+def test_what_is_public_is_listed():
+    """The functions that load when they are called are in dir(harness) before."""
+    listed = subprocess.run(
+        [sys.executable, "-c", "import harness; print(*dir(harness))"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert set(harness.__all__) <= set(listed)
+
+
 def test_a_single_case_needs_no_list():
     """One case, and one path, are taken as they are."""
     assert harness.run(case()).summary["reference"].cases == 1
