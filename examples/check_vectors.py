@@ -5,6 +5,7 @@
 Put your own in the place of ``batch_norm``. docs/vectors.md describes the files.
 """
 
+import argparse
 import json
 import sys
 from pathlib import Path
@@ -103,7 +104,12 @@ def check(folder, batch_norm):
 
 
 if __name__ == "__main__":
-    results = list(check(sys.argv[1], batch_norm))
+    parser = argparse.ArgumentParser(description="Check an implementation against test vectors.")
+    parser.add_argument("folder", help="what 'bn-harness vectors -o' has written")
+    folder = parser.parse_args().folder
+    if not (Path(folder) / "index.json").is_file():
+        parser.error(f"{folder}: there are no vectors; name a folder that has an index.json")
+    results = list(check(folder, batch_norm))
     wrong = [each for each in results if not each[-1]]
     for case, step, quantity, _ in wrong:
         print(f"{case}: step {step}: {quantity} is outside its bound")  # noqa: T201

@@ -170,6 +170,20 @@ def eps_outside(x, grad_output, state, step):
     return {"output": (x - mean[channels]) / spread * weight + bias}
 
 
+def test_a_folder_without_vectors_is_one_message(tmp_path):
+    """The example says that a folder has no vectors, and exits with 2, without a traceback."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples/check_vectors.py", tmp_path / "nowhere"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{tmp_path}/nowhere: there are no vectors" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_eps_outside_the_square_root_fails(checker, edge):
     """An implementation that divides by √v + ε is outside the bounds of many outputs."""
     checked = list(checker.check(edge, eps_outside))
