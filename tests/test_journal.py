@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -194,8 +195,9 @@ def interrupted(bn, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("harness.runner.run", here)
-        code, _ = bn()
+        code, err = bn()
     assert code == 130
+    (tmp_path / "said").write_text(err)
     return tmp_path
 
 
@@ -211,6 +213,17 @@ def test_an_interrupted_command_keeps_its_journal_and_goes_on(bn, interrupted, f
     assert "1 cases do not hold" in err
     assert found["summary"]["torch"] == expected["summary"]["torch"]
     assert not (interrupted / "report.json.journal").exists()
+
+
+def test_an_interrupted_command_says_how_it_goes_on(interrupted):
+    """What an interrupted run says last is the command that makes its report whole."""
+    last = (interrupted / "said").read_text().splitlines()[-1]
+    command = shlex.split(last.removeprefix("go on with: bn-harness "))
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+
+    assert (command[:2], ended.value.code) == (["run", "--resume"], 1)
+    assert "partial" not in json.loads((interrupted / "report.json").read_text())
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ def command(old: Path, new: Path, form: str, factor: float, as_json: bool) -> No
 
     Exit status: 0 nothing is worse; 1 a regression; 2 wrong usage.
     """
+    options.single_form(form, as_json)
+
     from harness.report.diff import diff
     from harness.report.document import read
 

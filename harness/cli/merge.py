@@ -11,7 +11,13 @@ from harness.cli import options
 
 @click.command(name="merge")
 @click.argument("reports", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=options.ReportPath(), help="File to write.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=options.ReportPath("/dev/stdout is"),
+    help="File to write.",
+)
 def command(reports: tuple[Path, ...], output: Path) -> None:
     """Join REPORTS, written by 'run --shard I/N --report', to the report of the whole run.
 

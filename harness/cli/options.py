@@ -89,7 +89,31 @@ class Number(click.FloatRange):
 
 
 class ReportPath(click.Path):
-    """A file to write; its folder is made."""
+    """A file to write; its folder is made.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    instead : str
+        What to say to who gives ``-``, which would be a file of that name.
+    """
+
+    def __init__(self, instead: str = "name a file") -> None:
         super().__init__(dir_okay=False, path_type=Path)
+        self.instead = instead
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401  # whatever was given
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401  # as click.Path says
+        """Return the path."""
+        if value == "-":
+            self.fail(f"'-' is not standard output here; {self.instead}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def single_form(form: str, as_json: bool) -> None:
+    """Refuse ``--json`` beside another form."""
+    if as_json and form not in ("text", "json"):
+        raise click.UsageError(f"--json and --format {form} exclude each other; leave one out")

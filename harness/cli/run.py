@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     "--target", "targets", multiple=True, default=("reference",), help="What to judge; repeatable."
 )
 @click.option("--against", default="torch", show_default=True, help="The baseline.")
-@click.option("--report", "report_file", type=options.ReportPath(), help="Write the JSON report.")
 @click.option(
-    "-j", "--jobs", type=options.jobs, default="1", metavar="N", help="Worker processes, or auto."
+    "--report",
+    "report_file",
+    type=options.ReportPath("--json prints the report"),
+    help="Write the JSON report.",
 )
+@click.option("-j", "--jobs", type=options.jobs, metavar="N", help="Worker processes, or auto; 1.")
 @options.selection
 @options.accuracy("The class to hold them to.")
 @click.option("--timeout", type=options.Number(min=0.1), default=TIMEOUT, help="Seconds a case.")
@@ -50,7 +54,7 @@ def command(  # noqa: PLR0917
     targets: tuple[str, ...],
     against: str,
     report_file: Path | None,
-    jobs: int,
+    jobs: int | None,
     expression: str,
     tags: tuple[str, ...],
     sample: int | None,
@@ -72,6 +76,9 @@ def command(  # noqa: PLR0917
     """
     from harness.engines.server import warm
 
+    options.single_form(form, as_json)
+    if address is not None and jobs is not None:
+        raise click.UsageError("--dask and -j exclude each other; leave one out")
     if address is None:
         warm()  # while the rest is imported and cases are read
 
@@ -107,7 +114,7 @@ def command(  # noqa: PLR0917
         outcome = run(
             suite,
             plan,
-            jobs=jobs,
+            jobs=jobs or 1,
             listener=listener,
             selection=chosen,
             whole=not chosen,
@@ -131,7 +138,19 @@ def command(  # noqa: PLR0917
         click.echo(to_summary(outcome.report, Sources(suite)), nl=False)
     else:
         show(outcome.report, Sources(suite), sys.stdout)
-    raise click.exceptions.Exit(_status(outcome))
+    status = _status(outcome)
+    if outcome.report.partial:
+        click.echo(_onward(kept=journal is not None), err=True)
+    raise click.exceptions.Exit(status)
+
+
+def _onward(*, kept: bool) -> str:
+    """Return how a run that was interrupted goes on."""
+    if not kept:
+        return "nothing is kept to go on from; with --report FILE, --resume goes on"
+    verb, *arguments = click.get_current_context().obj
+    resume = () if "--resume" in arguments else ("--resume",)
+    return f"go on with: {shlex.join(['bn-harness', verb, *resume, *arguments])}"
 
 
 def _status(outcome: Outcome) -> int:

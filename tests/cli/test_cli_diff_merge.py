@@ -88,6 +88,15 @@ def test_a_factor_must_be_above_1(tmp_path, factor):
     assert ended("diff", old, old, "--factor", factor) == 2
 
 
+def test_json_and_another_form_exclude_each_other(tmp_path, capsys):
+    """Neither is left out silently."""
+    old = written(tmp_path / "old.json", AGREES)
+    status = ended("diff", old, old, "--json", "--format", "html")
+
+    assert status == 2
+    assert "--json and --format html exclude each other" in capsys.readouterr().err
+
+
 def test_a_page_of_changes_escapes_what_ids_hold(tmp_path, capsys):
     """Markup in an id is text on the page."""
     name = "<script>alert(1)</script>"
@@ -109,6 +118,15 @@ def test_merge_writes_the_whole(tmp_path):
 
     assert ended("merge", *shards, "-o", str(out)) == 0
     assert [each["id"] for each in json.loads(out.read_text())["cases"]] == ["of-1", "of-2"]
+
+
+def test_merge_writes_no_file_named_dash(tmp_path, capsys, monkeypatch):
+    """A '-' is refused with what stands for standard output."""
+    monkeypatch.chdir(tmp_path)
+    status = ended("merge", written(tmp_path / "1.json", AGREES), "-o", "-")
+
+    assert (status, (tmp_path / "-").exists()) == (2, False)
+    assert "/dev/stdout is" in capsys.readouterr().err
 
 
 def test_merge_that_fails_leaves_what_was_there(tmp_path, capsys):

@@ -253,6 +253,10 @@ def test_cases_of_other_versions_are_counted_aside(bn, tmp_path):
         (["cases.yaml", "-k", "neither"], "no case is selected by expression neither"),
         (["cases.yaml", "--tag", "neither"], "no case is selected by tags neither"),
         (["cases.yaml", "--report", "."], "directory"),
+        (["cases.yaml", "--report", "-"], "'-' is not standard output here; --json prints"),
+        (["cases.yaml", "--html", "-"], "'-' is not standard output here; name a file"),
+        (["cases.yaml", "--json", "--format", "markdown"], "--json and --format markdown exclude"),
+        (["cases.yaml", "--dask", "tcp://127.0.0.1:1", "-j", "2"], "--dask and -j exclude"),
         (["cases.yaml", "--report", "cases.yaml/report.json"], "cannot be written"),
     ],
 )
