@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import difflib
 import re
 import warnings
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import (
@@ -15,6 +18,7 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -52,6 +56,25 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+_ERRORS = {
+    name.lower(): name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+}
+_NEAR = 0.88
+"""How alike a misspelt name is to the right one: ValueErorr is, OutOfMemoryError is not."""
+
+
+@cache
+def _spelled(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), _ERRORS, 1, cutoff=_NEAR)
+    meant = _ERRORS[near[0]] if near else name
+    if meant not in name:  # a class of one's own may be named after Python's, as MyValueError
+        message = f"no error of Python is named {shown(name)}; did you mean '{meant}'?"
+        raise PydanticCustomError("rule", literal(message))
+    return name
+
+
 Number = StrictInt | Value
 Word = Annotated[
     str, StringConstraints(min_length=1), worded("expected a text of at least one character")
@@ -73,7 +96,16 @@ Id = Annotated[
 class Raises(Model):
     """The error that a step must raise."""
 
-    type: Word
+    type: Annotated[Word, AfterValidator(_spelled)]
     """Name of the exception's class."""
     match: Pattern = ""
     """Regular expression that is searched for in the message."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _more_than_a_name(cls, value: object) -> object:
+        if isinstance(value, str):
+            name = value if value.isidentifier() else "ValueError"
+            message = f"expected a mapping, as {{type: {name}}}, found {shown(value)}"
+            raise PydanticCustomError("rule", literal(message))
+        return value

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reading import HEAD, mistakes, only_mistake
 
 from harness.case.document import parse
+from harness.case.model import Case
 from harness.case.suite import entries_of
 
 STEP = HEAD + "  steps:\n    - "
@@ -108,6 +109,14 @@ def test_all_at_once():
             "'(' is not a regular expression: missing ), unterminated subpattern at position 0",
         ),
         (
+            STEP + "call: deepcopy\n      raises: TypeError\n",
+            "expected a mapping, as {type: TypeError}, found 'TypeError'",
+        ),
+        (
+            STEP + "call: deepcopy\n      raises: {type: ValueErorr}\n",
+            "no error of Python is named 'ValueErorr'; did you mean 'ValueError'?",
+        ),
+        (
             MATRIX + "{shape: [[2, 3]], fill: ones, moment: 1}\n",
             "unknown key 'moment'; did you mean 'momentum'?",
         ),
@@ -125,6 +134,16 @@ def test_all_at_once():
 def test_messages(text, message):
     """A mistake is told in the words of the format, with the nearest right word."""
     assert only_mistake(text) == message
+
+
+@pytest.mark.parametrize("name", ["OSError", "OutOfMemoryError", "MyValueError", "E"])
+def test_errors_that_python_lacks_may_be_expected(name):
+    """A class of torch, or of a user's own, is no misspelt one of Python."""
+    case = Case.model_validate(
+        {"id": "a", "why": "b", "module": {"num_features": 1}, "raises": {"type": name}}
+    )
+
+    assert case.raises.type == name
 
 
 def test_one_shape_for_a_list_of_shapes():
