@@ -24,7 +24,6 @@ from harness.targets.base import Crashed
 from harness.targets.guard import session
 from harness.trace import Trace
 from harness.verdicts import Verdict
-from harness.versions import holds
 
 Task = tuple[Origin, Case]
 
@@ -114,7 +113,6 @@ class Worker:
         self._about = loaded.about()
         self.torch = self._about.torch
         self.known = known.load()
-        self._has_everything = holds(self.torch, needs.EVERYTHING, None)
         self._interrupted = False
         self._limit = Limit(plan.memory) if plan.memory is not None else None
 
@@ -211,8 +209,7 @@ class Worker:
 
     def _by_baseline(self, done: _Executed) -> None:
         case, baseline = done.case, self.baseline.info
-        known = self._has_everything or holds(self.torch, needs.since(case), None)
-        if not known or not holds(self.torch, case.since, case.before):
+        if not needs.applies(case, self.torch):
             done.applies = False
             return
         try:

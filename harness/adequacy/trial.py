@@ -7,11 +7,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from harness.adequacy.catalogue import Variant, planted, sound
+from harness.case import needs
 from harness.case.arrays import elements
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
 from harness.targets import Target, resolve
-from harness.versions import holds
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Trial:
         Returns None where the case does not hold for the baseline's version of torch.
         """
         info = self.baseline.info
-        if not holds(info.versions["torch"], case.since, case.before):
+        if not needs.applies(case, info.versions["torch"]):
             return None
         own = Account(info.name, self.baseline.execute(case), info.declares)
         # Most mistakes do not show in most cases: equal traces have equal verdicts.

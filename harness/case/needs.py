@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from harness.case.arrays import ArraySpec
 from harness.case.model import Case, Cast
-from harness.versions import release
+from harness.versions import holds, release
 
 SINCE = {
     "bfloat16": "1.13",
@@ -36,6 +36,12 @@ def since(case: Case) -> str | None:
     if not case.module.bias:
         used.add("bias")
     return max((SINCE[each] for each in used & SINCE.keys()), key=release, default=None)
+
+
+def applies(case: Case, torch: str) -> bool:
+    """Whether a case holds for a version of torch, which has all that the case uses."""
+    everything = holds(torch, EVERYTHING, None)
+    return (everything or holds(torch, since(case), None)) and holds(torch, case.since, case.before)
 
 
 def _cast(step: object) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.case import needs
 from harness.case.find import find
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
@@ -27,7 +28,6 @@ from harness.report.result import telling
 from harness.report.text import describe
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
-from harness.versions import holds
 
 __all__ = ["Explanation", "explain"]
 
@@ -97,7 +97,7 @@ def explain(
     torch = loaded.about().torch
     for name, reason in loaded.absent.items():
         raise InvalidInput(f"{name} cannot run here: {reason}")
-    if not holds(torch, chosen.since, chosen.before):
+    if not needs.applies(chosen, torch):
         raise InvalidInput(f"{chosen.id}: the case does not hold for torch {torch}")
     heard = [_heard(chosen, each) for each in (loaded.baseline, *loaded.others)]
     assessed = assess((tuple(follow(chosen)), account) for account in heard)

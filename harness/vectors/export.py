@@ -10,12 +10,12 @@ from itertools import count as count_from
 from pathlib import Path
 
 from harness import __version__
+from harness.case import needs
 from harness.case.suite import Suite
 from harness.errors import InvalidInput
 from harness.vectors.folder import INDEX, whole
 from harness.vectors.store import Store
 from harness.vectors.vector import vector
-from harness.versions import holds
 
 SCHEMA = "bn-harness/vectors/1"
 
@@ -55,7 +55,7 @@ def export(
         "torch": torch,
         "accuracy": accuracy or "standard",
     }
-    selected = (each for each in suite.cases() if holds(torch, each[1].since, each[1].before))
+    selected = (each for each in suite.cases() if needs.applies(each[1], torch))
     files = groupby(selected, key=lambda each: each[0].file)
     count, names = 0, set[str]()
     with whole(folder, SCHEMA) as made, (made / INDEX).open("w", encoding="utf-8") as index:

@@ -78,6 +78,16 @@ def test_a_case_is_explained_for_the_baselines_version(tmp_path):
         harness.explain(before)
 
 
+def test_what_a_run_leaves_out_is_not_explained(tmp_path):
+    """A case whose type the baseline's version of torch lacks is refused, as a run counts it."""
+    (tmp_path / "old.py").write_text(OLD.format(folder=f"{ROOT}/harness/workers"))
+    old = f"exec:{sys.executable} {tmp_path}/old.py"
+    newer = Case.model_validate({**EVERY_KIND, "steps": [{"cast": "bfloat16"}]})
+
+    with pytest.raises(InvalidInput, match=r"every-kind: the case does not hold for torch 1\.9"):
+        harness.explain(newer, against=old)
+
+
 def test_the_id_of_a_matrix_leads_to_one_of_its_cases():
     """A matrix is no case; the message has the id of one that can be explained."""
     with pytest.raises(InvalidInput, match="a matrix; name one of its cases, as flags") as refusal:
