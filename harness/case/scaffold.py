@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.case.document import Document, parse
 from harness.case.model import Case
-from harness.case.suite import Entry, entries_of, load, shipped, shown_name
+from harness.case.suite import KNOWN, SUFFIX, Entry, entries_of, load, shipped, shown_name
 from harness.case.writer import to_yaml
 from harness.errors import InvalidCases, InvalidInput
 
@@ -26,11 +26,17 @@ def appended(path: Path, case: Case) -> str:
     Raises
     ------
     InvalidInput
-        The file is no block list that can be appended to, or the id is taken.
+        The file is no block list that can be appended to, the id is taken, or the file's name is
+        none under which a folder's cases are found.
     InvalidCases
         The file is invalid as it stands.
     """
     name = shown_name(path)
+    if path.suffix != SUFFIX or path.name == KNOWN:
+        raise InvalidInput(
+            f"{name}: no folder's cases are looked for there; choose another name that ends in "
+            f"{SUFFIX}"
+        )
     before = _text(path, name)
     _free(case.id, [shipped(), path] if before.strip() else [shipped()])
     document = _valid(before, name)

@@ -29,9 +29,12 @@ def made(case_id: str, given: Mapping[str, Any], spelled: set[str]) -> Case:
     InvalidInput
         They make no valid case; its text has every mistake.
     """
-    module: dict[str, Any] = {"num_features": given["num_features"]}
-    if module["num_features"] is None:
-        module["num_features"] = given["shape"][1] if len(given["shape"]) > 1 else 1
+    channels, shape = given["num_features"], given["shape"]
+    if channels is None:
+        channels = shape[1] if len(shape) > 1 else 1
+    elif "shape" not in spelled:
+        given = {**given, "shape": (shape[0], channels, *shape[2:])}
+    module: dict[str, Any] = {"num_features": channels}
     for option, name in _MODULE.items():
         if option in spelled:
             module[name] = given[option]

@@ -22,11 +22,14 @@ from harness.case.model import Case
 from harness.case.selection import Selection, expression, hashed
 from harness.errors import InvalidCases, InvalidInput
 
-__all__ = ["KNOWN", "Entry", "Selection", "Suite", "entries_of", "load", "schema", "shipped"]
-__all__ += ["shown_name"]
+__all__ = ["KNOWN", "SUFFIX", "Entry", "Selection", "Suite", "entries_of", "hidden", "load"]
+__all__ += ["schema", "shipped", "shown_name"]
 
 KNOWN = "known.yaml"
 """The file of known divergences, which holds no cases."""
+
+SUFFIX = ".yaml"
+"""The end of the names of case files, by which they are found in folders."""
 
 _SHIPPED = "cases"
 """What reports call the folder of the shipped suite."""
@@ -250,26 +253,41 @@ def _files(name: str) -> Iterable[Path]:
 
 
 def _found(path: Path) -> Iterable[Path]:
-    name = path
-    if not path.exists() and path.parts[0] == _SHIPPED:
+    if not path.exists():
         # What a report calls a shipped file is found from any folder.
-        path = shipped().joinpath(*path.parts[1:])
-        path = path if path.exists() else name
+        path = _namesake(path) or path
     if path.is_dir():
         found = sorted(
             each
             for folder, _, names in os.walk(path, onerror=_refuse)
             for each in (Path(folder, file) for file in names)
-            if each.suffix == ".yaml" and each.name != KNOWN and each.is_file()
+            if each.suffix == SUFFIX and each.name != KNOWN and each.is_file()
         )
         if not found:
-            raise InvalidInput(f"{path}: the folder has no case files (*.yaml)")
+            raise InvalidInput(f"{path}: the folder has no case files (*{SUFFIX})")
         return found
     if not path.exists():
         raise InvalidInput(f"{path}: no such file or folder")
     if path.name == KNOWN:
         raise InvalidInput(f"{path}: holds known divergences, no cases")
     return [path]
+
+
+def _namesake(path: Path) -> Path | None:
+    """Return what the shipped suite has under a name."""
+    if path.parts[0] != _SHIPPED:
+        return None
+    found = shipped().joinpath(*path.parts[1:])
+    return found if found.exists() else None
+
+
+def hidden(selector: str) -> Path | None:
+    """Return the part of the shipped suite whose name is taken by another file or folder here."""
+    path = Path(selector.partition("::")[0])
+    if len(path.parts) == 1 or not path.exists():  # the suite as a whole needs no name
+        return None
+    found = _namesake(path)
+    return None if found is None or found.samefile(path) else found
 
 
 def _refuse(error: OSError) -> NoReturn:

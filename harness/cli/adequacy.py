@@ -41,10 +41,9 @@ def command(  # noqa: PLR0917
     """
     from harness.adequacy.campaign import run, select
     from harness.adequacy.text import show, to_markdown
-    from harness.case.suite import load
     from harness.report.document import write_whole
 
-    chosen = select(load(cases), sample, matrices_only=matrices_only)
+    chosen = select(options.load(cases), sample, matrices_only=matrices_only)
     scores = run(chosen, jobs=jobs, listener=lambda words: click.echo(words, err=True))
     if output is not None:
         write_whole(output / "adequacy.json", scores.to_json())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli import options
 from harness.errors import InvalidCases
+
+if TYPE_CHECKING:
+    from harness.case.suite import Suite
 
 
 @click.command(name="check")
@@ -18,13 +22,8 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
 
     Exit status: 0 valid; 2 mistakes, each as file:line:column: message.
     """
-    from harness.case.suite import load
-    from harness.known import load as load_known
-
     try:
-        suite = load(cases)
-        if not cases:
-            load_known()
+        suite = _read(cases)
     except InvalidCases as error:
         if as_json:
             click.echo(_json(mistakes=list(error.mistakes)))
@@ -34,7 +33,27 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         click.echo(_json(cases=count, files=files, mistakes=[]))
     else:
-        click.echo(f"{count:,} cases in {files} file{'s' if files != 1 else ''}: valid")
+        click.echo(f"{_counted(count, 'case')} in {_counted(files, 'file')}: valid")
+
+
+def _read(cases: tuple[str, ...]) -> Suite:
+    """Read CASES, and say which files have none; where no file has any, that is a mistake."""
+    from harness.known import load as load_known
+
+    suite = options.load(cases)
+    if not cases:
+        load_known()
+    empty = sorted(suite.globs.keys() - {entry.file for entry in suite.entries})
+    lacking = [f"{name}:1:1: there are no cases; begin each with '- id:'" for name in empty]
+    if not suite.entries:
+        raise InvalidCases(lacking)
+    for words in lacking:
+        click.echo(words, err=True)
+    return suite
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' if count != 1 else ''}"
 
 
 def _json(**found: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,9 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     text = appended(file, case)
     report = run(case)
     write_whole(file, text)
-    click.echo(f"appended to {shown_name(file)}", err=True)
+    name = shown_name(file)
+    again = shlex.join(["bn-harness", "run", f"{name}::{case_id}"])
+    click.echo(f"appended to {name}; run it by: {again}", err=True)
     show(report, Sources(Suite((), {})), sys.stdout)
     raise click.exceptions.Exit(1 if any(failures(report)) else 0)
 

@@ -5,16 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from harness.verdicts import CLASSES
 
+if TYPE_CHECKING:
+    from harness.case.suite import Suite
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 cases = click.argument("cases", nargs=-1, metavar="[CASES]...")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+
+
+def load(cases: tuple[str, ...]) -> Suite:
+    """Read CASES, and say of which the suite has another of the same name."""
+    from harness.case import suite
+
+    found = suite.load(cases)
+    for name in cases:
+        shipped = suite.hidden(name)
+        if shipped is not None:
+            click.echo(f"{name}: read from this folder; the suite's own is {shipped}", err=True)
+    return found
 
 
 def jobs(value: str) -> int:

@@ -82,7 +82,7 @@ def command(  # noqa: PLR0917
     if address is None:
         warm()  # while the rest is imported and cases are read
 
-    from harness.case.suite import Selection, load
+    from harness.case.suite import Selection
     from harness.cli.progress import following
     from harness.engines.hired import cluster
     from harness.journal import beside
@@ -92,7 +92,7 @@ def command(  # noqa: PLR0917
     from harness.report.text import Sources, show
     from harness.runner import run
 
-    suite = load(cases)
+    suite = options.load(cases)
     files = {"--report": report_file, "--html": html_file}
     _spare(files, [*(entry.file for entry in suite.entries), *targets, against])
     suite = suite.select(Selection(expression, tags, sample, shard))

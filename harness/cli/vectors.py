@@ -37,10 +37,10 @@ def command(  # noqa: PLR0917  # as click passes them
 
     Exit status: 0 written; 2 wrong usage, or DIR holds something else.
     """
-    from harness.case.suite import Selection, load
+    from harness.case.suite import Selection
     from harness.cli.progress import Lines
     from harness.vectors import export
 
-    suite = load(cases).select(Selection(expression, tags, sample, shard))
+    suite = options.load(cases).select(Selection(expression, tags, sample, shard))
     count = export(suite, output, accuracy, Lines(sys.stderr).tell)
     click.echo(f"wrote {output}: {count:,} cases", err=True)

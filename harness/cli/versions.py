@@ -61,13 +61,13 @@ def command(  # noqa: PLR0917
     Exit status: 0 written; 2 wrong usage, or a worker that cannot be started.
     """
     from harness import history
-    from harness.case.suite import Selection, load
+    from harness.case.suite import Selection
     from harness.report.document import write_whole
     from harness.targets import resolve
 
     if record is not None and not workers:
         raise click.UsageError("--record needs a --worker to record.")
-    suite = load(cases).select(Selection(sample=sample))
+    suite = options.load(cases).select(Selection(sample=sample))
     targets = [(name, resolve(f"exec:{command}")) for name, command in workers.items()]
     if record is not None:
         for name, target in targets:

@@ -75,7 +75,25 @@ def test_the_result_is_shown(file, capsys):
     out, err = capsys.readouterr()
 
     assert "torch (baseline)" in out
-    assert "appended to cases.yaml" in err
+    assert "appended to cases.yaml; run it by: bn-harness run cases.yaml::mine" in err
+
+
+@pytest.mark.parametrize("channels", [0, 1, 5])
+def test_the_inputs_have_the_channels_that_are_asked_for(file, channels):
+    """Where no shape is given, the module can take what the steps put into it."""
+    status = new("mine", "--why", "w", "--num-features", str(channels), "--file", str(file))
+    (step,) = only(file, "mine").steps
+
+    assert (status, step.train.input.size) == (0, (4, channels, 3, 3))
+
+
+@pytest.mark.parametrize("name", ["cases.yml", "cases", "known.yaml", "-"])
+def test_a_name_that_no_folder_is_searched_for_is_refused(file, capsys, name):
+    """What is appended is found by who runs the folder."""
+    status = new("mine", "--why", "w", "--file", str(file.parent / name))
+
+    assert (status, (file.parent / name).exists()) == (2, False)
+    assert "choose another name that ends in .yaml" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("before", ["", "# nothing yet\n", "[]\n", "# none\n[]"])

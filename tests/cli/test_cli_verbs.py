@@ -140,7 +140,34 @@ def test_check_counts_valid_cases(bn, tmp_path):
     code, out, err = bn("check", str(tmp_path / "good.yaml"))
 
     assert (code, err) == (0, "")
-    assert "1 case" in out
+    assert "1 case in 1 file" in out
+
+
+ONE = "- {id: one, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}]}\n"
+
+
+@pytest.mark.parametrize("content", ["", "# - id: one\n", "[]\n"])
+def test_check_names_files_without_cases(bn, tmp_path, content):
+    """A file without cases is told beside others, and is a mistake alone, as for 'run'."""
+    (tmp_path / "good.yaml").write_text(ONE)
+    empty = tmp_path / "empty.yaml"
+    empty.write_text(content)
+    beside, alone = bn("check", str(tmp_path)), bn("check", str(empty), "--json")
+    said = f"{empty}:1:1: there are no cases; begin each with '- id:'"
+
+    assert (beside[0], beside[2]) == (0, f"{said}\n")
+    assert (alone[0], json.loads(alone[1])) == (2, {"mistakes": [said]})
+
+
+def test_a_name_that_the_suite_has_too_is_told(bn, tmp_path, monkeypatch):
+    """Who has a folder of a name that the suite has learns which of the two is read."""
+    (tmp_path / "cases/edge").mkdir(parents=True)
+    (tmp_path / "cases/edge/new.yaml").write_text(ONE)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = bn("check", "cases/edge", "cases/seed")
+
+    assert (code, out) == (0, "6 cases in 2 files: valid\n")
+    assert err == f"cases/edge: read from this folder; the suite's own is {ROOT}/cases/edge\n"
 
 
 def test_check_says_it_to_machines_too(bn, tmp_path):
