@@ -140,6 +140,17 @@ def test_a_target_that_cannot_be_loaded_is_one_message(folder, text, message):
     assert "\n" not in str(refusal.value)
 
 
+def test_an_import_without_end_is_one_message(folder, monkeypatch):
+    """A target that hangs while it is imported is refused once its time is over."""
+    monkeypatch.setattr("harness.engines.workers.LOADING", 1.0)
+    (folder / "targets.py").write_text("import time; time.sleep(1000)")
+    plan = Plan((f"{folder}/targets.py:Well",), timeout=2.0)
+    with pytest.raises(InvalidInput) as refusal:
+        run(load([folder / "cases.yaml"]), plan, jobs=1)
+
+    assert "torch are not loaded after 4 s; if they only need longer" in str(refusal.value)
+
+
 def test_two_targets_of_one_name_are_refused():
     """Two classes that a report could not tell apart are refused."""
     classes = tuple(type("Same", (), {"__call__": lambda *_: None}) for _ in range(2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,9 @@ from harness.plan import Plan
 
 ATTEMPTS = 3
 """How often processes are started that end while they load the targets."""
+
+LOADING = 60.0
+"""Least seconds that each target has to load: a short time for a case is none for an import."""
 
 PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Seconds to wait before each attempt: a server that is killed takes a moment to go."""
@@ -43,7 +47,9 @@ class Workers:
     """
 
     def __init__(self, plan: Plan, jobs: int, *, single: bool = False) -> None:
-        self._specs = ", ".join(map(str, (*plan.targets, plan.baseline)))
+        specs = [str(spec) for spec in (*plan.targets, plan.baseline)]
+        self._specs = ", ".join(specs)
+        self._loading = max(LOADING, plan.timeout) * len(specs)
         self._open = partial(
             ProcessPool,
             max_workers=jobs,
@@ -72,13 +78,20 @@ class Workers:
         Raises
         ------
         InvalidInput
-            It cannot load them, or ends while it does, however often it is started.
+            It cannot load them, takes too long, or ends while it does, however often it is started.
         """
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._restart()
-            with suppress(ProcessExpired, BrokenProcessPool):
-                return self._about.result()
+            try:
+                return self._about.result(self._loading)
+            except FutureTimeout:
+                raise InvalidInput(
+                    f"the targets {self._specs} are not loaded after {self._loading:g} s; if they "
+                    "only need longer, give a longer --timeout"
+                ) from None
+            except (ProcessExpired, BrokenProcessPool):
+                continue
         raise InvalidInput(f"a process ended while it loaded the targets {self._specs}")
 
     def call(self, function: Callable[..., Any], *args: object, timeout: float) -> Future[Any]:
