@@ -277,12 +277,19 @@ def test_versions_are_recorded_one_by_one_and_compared_together(tmp_path, suite)
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["a.jsonl", "b.jsonl"]
 
 
-def test_nothing_to_record_is_wrong_usage(tmp_path):
-    """--record without a worker says what is missing."""
-    done = CliRunner().invoke(cli, ["versions", "--record", str(tmp_path)])
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "--record needs a --worker"),
+        (["--worker", "1=python", "--recorded", "x"], "--record compares nothing"),
+    ],
+)
+def test_what_does_not_go_with_record_is_wrong_usage(tmp_path, more, said):
+    """--record without a worker, or with what it would leave out, says so."""
+    done = CliRunner().invoke(cli, ["versions", "--record", str(tmp_path), *more])
 
     assert done.exit_code == 2
-    assert "--record needs a --worker" in done.stderr
+    assert said in done.stderr
 
 
 @pytest.mark.parametrize("value", ["1.8.1", "=x", "1.8.1="])

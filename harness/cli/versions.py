@@ -67,6 +67,8 @@ def command(  # noqa: PLR0917
 
     if record is not None and not workers:
         raise click.UsageError("--record needs a --worker to record.")
+    if record is not None and recorded is not None:
+        raise click.UsageError("--record compares nothing: leave it out, or --recorded.")
     suite = options.load(cases).select(Selection(sample=sample))
     targets = [(name, resolve(f"exec:{command}")) for name, command in workers.items()]
     if record is not None:
