@@ -61,8 +61,8 @@ _ERRORS = {
     for name, value in vars(builtins).items()
     if isinstance(value, type) and issubclass(value, BaseException)
 }
-_NEAR = 0.88
-"""How alike a misspelt name is to the right one: ValueErorr is, OutOfMemoryError is not."""
+_NEAR = 0.9
+"""How alike a misspelt name is to the right one: ValueErorr is, ParseException is not."""
 
 
 @cache

@@ -28,6 +28,8 @@ def command(case: str, target: str, against: str, form: str, as_json: bool) -> N
 
     Exit status: 0 explained; 2 wrong usage.
     """
+    options.single_form(form, as_json)
+
     from harness.cli.output import targets_apart
     from harness.explanation import explain
     from harness.explanation.forms import to_html, to_markdown, to_text

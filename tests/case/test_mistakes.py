@@ -136,7 +136,9 @@ def test_messages(text, message):
     assert only_mistake(text) == message
 
 
-@pytest.mark.parametrize("name", ["OSError", "OutOfMemoryError", "MyValueError", "E"])
+@pytest.mark.parametrize(
+    "name", ["OSError", "OutOfMemoryError", "ParseException", "MyValueError", "E"]
+)
 def test_errors_that_python_lacks_may_be_expected(name):
     """A class of torch, or of a user's own, is no misspelt one of Python."""
     case = Case.model_validate(

@@ -85,7 +85,13 @@ def test_explain_prints_json(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["cases.yaml::other"], ["none.yaml::mine"], ["cases.yaml::mine", "--target", "x"]]
+    "arguments",
+    [
+        ["cases.yaml::other"],
+        ["none.yaml::mine"],
+        ["cases.yaml::mine", "--target", "x"],
+        ["cases.yaml::mine", "--json", "--format", "html"],
+    ],
 )
 def test_explain_of_what_is_not_there_ends_with_2(capsys, arguments):
     """A case, a file or a target that is not there is one message on standard error."""
