@@ -13,8 +13,9 @@ from harness.case.suite import Entry, Selection, Suite, load
 from harness.errors import InvalidInput
 from harness.explanation import explain
 from harness.plan import Plan
+from harness.report.failing import kinds, listed, samples
 from harness.report.model import Report
-from harness.report.text import PYTHON, Sources, explained, failures, judged, reasons
+from harness.report.text import PYTHON, Sources, explained, judged, reasons
 from harness.runner import run as run_suite
 
 __all__ = ["assert_conforms", "explain", "run"]
@@ -119,15 +120,14 @@ def assert_conforms(
     __tracebackhide__ = True
     selection = _selection(expression, tags, sample)
     suite, report = _run(cases, [target], against, None, selection)
-    failed = list(failures(report))
-    if failed:
-        sources = Sources(suite)
-        explanations = [
-            "\n".join(explained(report, case, name, sources)) for case, name, _ in failed[:shown]
-        ]
-        total = next(iter(report.summary.values())).cases
+    found = samples(report, shown)
+    if found:
+        name, (failing, more) = next(iter(found.items()))
+        sources, total = Sources(suite), report.summary[name].cases
+        explanations = ["\n".join(explained(report, case, name, sources)) for case in failing]
         raise AssertionError(
-            f"{len(failed)} of {total} cases diverge from {against}\n\n" + "\n\n".join(explanations)
+            f"{len(failing) + more} of {total} cases diverge from {against}, "
+            f"by {listed(kinds(report)[name])}\n\n" + "\n\n".join(explanations)
         )
     if not any(judged(report, name) for name in report.targets):
         raise AssertionError(f"no case could be judged: {reasons(report)}")

@@ -75,7 +75,8 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     from harness.case.scaffolded import copied, made
     from harness.case.suite import Suite, shown_name
     from harness.report.document import write_whole
-    from harness.report.text import Sources, failures, show
+    from harness.report.failing import failures
+    from harness.report.text import Sources, show
 
     context = click.get_current_context()
     spelled = {name for name in given if not _default(context, name)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from harness.report.failing import failures
 from harness.report.model import Report
 from harness.report.pages import page
-from harness.report.text import answers, failures
+from harness.report.text import answers
 
 LABEL = "BatchNorm2d"
 _GREEN, _RED, _GREY = "#1a7f37", "#b3162a", "#57606a"

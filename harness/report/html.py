@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from harness.case.suite import Suite
 from harness.report import plots
+from harness.report.failing import kinds
 from harness.report.features import features
 from harness.report.listing import listing
 from harness.report.model import CaseResult, Report
@@ -30,6 +31,7 @@ def to_html(report: Report, suite: Suite | None = None) -> str:
         title=TITLE,
         report=report,
         answers=answers(report),
+        kinds=kinds(report),
         wrong=list(own_mistakes(report)),
         features=features(report),
         plots=list(plots.plots(report)),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from harness.report.failing import kinds, listed, samples
 from harness.report.model import Accuracy, Report, Summary
-from harness.report.text import SHOWN, Sources, answers, explained, failures
+from harness.report.text import SHOWN, Sources, answers, explained
 
 COUNTS = tuple(name for name in Summary.model_fields if name != "accuracy")
 
@@ -24,20 +25,15 @@ def to_summary(report: Report, sources: Sources) -> str:
     sources : Sources
         For the reason of each case that failed.
     """
-    shown: dict[str, int] = {}
     lines = list(_answer(report))
-    for case, target, _ in failures(report):
-        shown[target] = shown.get(target, 0) + 1
-        if shown[target] == 1:
-            lines += ["", f"## What {_target(report, target)} does otherwise"]
-        if shown[target] <= SHOWN:
+    for target, (cases, more) in samples(report, SHOWN).items():
+        lines += ["", f"## What {_target(report, target)} does otherwise"]
+        for case in cases:
             # Indented code has no fence that a line could end.
             text = "\n".join(explained(report, case, target, sources))
             lines += ["", *(f"    {line}" for line in text.splitlines())]
-    for target, count in shown.items():
-        if count > SHOWN:
-            more = f"... and {count - SHOWN:,} more cases of {_target(report, target)}"
-            lines += ["", more]
+        if more:
+            lines += ["", f"... and {more:,} more cases of {_target(report, target)}"]
     if report.partial:
         lines += ["", "The run was interrupted: this is a part of it."]
     return "\n".join(lines) + "\n"
@@ -77,10 +73,18 @@ def _answer(report: Report) -> Iterator[str]:
     """Yield whether each target conforms, in what environment, and the counts."""
     yield "# Conformance to torch.nn.BatchNorm2d"
     yield ""
-    words = {"diverges": "**diverges**", "incomplete": "incomplete, no case could be judged"}
+    found = kinds(report)
     for target, answer in answers(report).items():
-        word = f"absent, {report.absent[target]}" if answer == "absent" else answer
-        yield f"- `{target}`: {words.get(answer, word)}"
+        match answer:
+            case "absent":
+                words = f"absent, {report.absent[target]}"
+            case "diverges":
+                words = f"**diverges**, by {listed(found[target])}"
+            case "incomplete":
+                words = "incomplete, no case could be judged"
+            case _:
+                words = answer
+        yield f"- `{target}`: {words}"
     yield ""
     yield ", ".join(f"{name} {_shown(value)}" for name, value in report.environment.items())
     yield ""

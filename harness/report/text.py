@@ -13,8 +13,9 @@ from rich.text import Text
 
 from harness.case.suite import Suite
 from harness.report.console import Output
-from harness.report.model import CaseResult, Divergence, Report, Result
-from harness.verdicts import FAILED, HELD, VERDICTS
+from harness.report.failing import failures, kinds, listed, samples
+from harness.report.model import CaseResult, Divergence, Report
+from harness.verdicts import HELD, VERDICTS
 
 _REASONS = 3
 """Most reasons that are shown of what a target does not support."""
@@ -101,16 +102,6 @@ def _there(value: object) -> str:
     return "missing" if value == "None" else f"a {value}"
 
 
-def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
-    """Yield case, target and result of all that is held against a target."""
-    for case in report.cases:
-        for target, result in case.results.items():
-            # The baseline's own divergences show with each target.
-            own = target == report.baseline and target not in report.targets
-            if result.verdict in FAILED and not (own and result.verdict == "diverge"):
-                yield case, target, result
-
-
 def judged(report: Report, target: str) -> int:
     """Return how many cases of a target could be judged; with none, it does not conform."""
     counts = report.summary.get(target)
@@ -153,16 +144,18 @@ def answers(report: Report) -> dict[str, Answer]:
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
     """Write what failed, and the summary table."""
     console = Output(stream, highlight=False)
-    shown: dict[str, int] = {}
-    for case, target, _ in failures(report):
-        shown[target] = shown.get(target, 0) + 1
-        if shown[target] <= SHOWN:
+    failing = samples(report, SHOWN)
+    for target, (cases, more) in failing.items():
+        for case in cases:
             lines = explained(report, case, target, sources)
             console.print(Text("\n".join(lines) + "\n"), soft_wrap=True)
-    for target, count in shown.items():
-        if count > SHOWN:
-            console.print(Text(f"... and {count - SHOWN} more cases of {target}\n"))
+        if more:
+            console.print(Text(f"... and {more:,} more cases of {target}\n"))
     console.print(_table(report))
+    for target, found in kinds(report).items():
+        cases, more = failing[target]
+        if len(cases) + more > 1:
+            console.print(Text(f"{target} fails by {listed(found)}"), soft_wrap=True)
     for target in report.targets:
         for line in _unsupported(report, target):
             console.print(Text(line), soft_wrap=True)

@@ -82,6 +82,56 @@ def test_the_summary_names_the_baseline_and_the_absent(monkeypatch):
     assert "torch:device=cuda is absent: no CUDA device" in text
 
 
+class Forgets(BatchNorm2d):
+    """Counts nothing, and halves batches of eleven values."""
+
+    def __call__(self, given):
+        """Normalise."""
+        output = super().__call__(given)
+        self.num_batches_tracked[...] = 0
+        return output / 2 if given.shape[0] == 11 else output
+
+
+def rare():
+    """Return a case that shows the rarer mistake of `Forgets`, by what it returns alone."""
+    step = {"eval": {"input": {"shape": [11, 2, 1, 1], "fill": "normal"}}}
+    return Case.model_validate(
+        {"id": "rare", "why": "it is.", "module": {"num_features": 2}, "steps": [step]}
+    )
+
+
+def test_it_is_said_by_what_a_target_fails():
+    """Each kind of difference is counted over all cases, in every form, the commonest first."""
+    cases = [*(case(number) for number in range(12)), rare()]
+    name = f"{__name__}:Forgets"
+    text = shown(cases, [Forgets])
+    report = harness.run(cases, [Forgets])
+    with pytest.raises(AssertionError, match="13 of 13 cases diverge from torch, by num") as told:
+        harness.assert_conforms(Forgets, cases)
+
+    counted = "num_batches_tracked (12 cases), output (1)"
+    assert f"{name} fails by {counted}\n" in text
+    assert f"`{name}`: **diverges**, by {counted}\n" in to_markdown(report)
+    assert (
+        '<a href="#case=case-0">12 cases</a>), output (<a href="#case=rare">1 case</a>)'
+        in to_html(report)
+    )
+    assert f"by {counted}\n" in str(told.value)
+
+
+def test_of_many_failures_each_kind_is_shown():
+    """What a single case shows is shown before more of what the others share."""
+    text = shown([*(case(number) for number in range(12)), rare()], [Forgets])
+
+    assert text.index("case-0") < text.index("rare") < text.index("case-1 ")
+    assert text.count("DIVERGE") == 10
+
+
+def test_what_one_case_shows_is_not_said_again():
+    """A single failing case stands there whole, and nothing is counted."""
+    assert "fails by" not in shown([case()], [Biased])
+
+
 class Refuses(BatchNorm2d):
     """Supports nothing."""
 
