@@ -225,12 +225,13 @@ class TestOutcomes:
         result.stdout.fnmatch_lines(["*bn-harness run 'cases/flags.yaml::flags/[*]' --target*"])
 
     def test_many_failing_cases(self, project: pytest.Pytester) -> None:
-        """Of more than ten failing cases of an item ten are shown, and all are counted."""
+        """Of more than ten failing cases of an item ten are shown; all are counted, by kind too."""
         seeds = f"{FLAGS}    seed: {list(range(8))}\n"
         file = case(project, seeds)
         result = run(project, f"{file}::flags", "--target", "targets:Biased", "-k", "1/8")
 
         result.stdout.fnmatch_lines(["16 of 16 cases diverge; the first 10 are shown"])
+        result.stdout.fnmatch_lines(["targets:Biased fails by running_var (16 cases)"])
         result.assert_outcomes(failed=11, deselected=7)
 
     def test_published_number(self, project: pytest.Pytester) -> None:

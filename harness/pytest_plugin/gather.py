@@ -203,11 +203,15 @@ def _parts(found: dict[int, Record]) -> int:
 
 
 def _lines(report: Report) -> Iterable[str]:
+    from harness.report.failing import kinds, listed
+
     environment = report.environment
     yield ", ".join(f"{name} {environment[name]}" for name in _SHOWN if name in environment)
     for target, summary in report.summary.items():
         role = " (baseline)" if target == report.baseline else ""
         yield f"{target}{role}: {summary.cases:,} cases: {_counts(summary)}"
+    for target, found in kinds(report).items():
+        yield f"{target} fails by {listed(found)}"
     if report.partial:
         yield "partial: not all of the selected cases have run"
 
