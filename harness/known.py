@@ -14,7 +14,7 @@ from harness.case.document import read
 from harness.case.mistakes import located
 from harness.case.model import Model
 from harness.case.suite import KNOWN, shipped, shown_name
-from harness.compare import Comparison, Divergence
+from harness.compare import Comparison
 from harness.errors import InvalidCases
 
 Word = Annotated[str, StringConstraints(min_length=1)]
@@ -28,7 +28,7 @@ class Known(Model):
     case: Word
     """Id or glob of the cases."""
     quantity: Word
-    """Name or glob of the quantities."""
+    """Name or glob of the quantities; "crash" or "timeout" where there are none."""
     reason: Word
     """Why it diverges."""
     link: Word
@@ -68,9 +68,7 @@ class KnownDivergences:
         self.tried.update(
             index for index, entry in enumerate(self.entries) if entry.speaks_of(comparison)
         )
-        if comparison.verdict not in ("diverge", "baseline_inaccurate"):
-            return
-        covering = [self._entry(comparison, each.quantity) for each in _held(comparison)]
+        covering = [self._entry(comparison, quantity) for quantity in _held(comparison)]
         needed = [index for index in covering if index is not None]
         self.used.update(needed)
         if needed and len(needed) == len(covering):
@@ -127,11 +125,18 @@ class KnownDivergences:
         return messages
 
 
-def _held(comparison: Comparison) -> list[Divergence]:
-    """Return the divergences that the verdict rests on."""
-    if comparison.verdict == "baseline_inaccurate":
-        return comparison.divergences
-    return [each for each in comparison.divergences if each.culprit != "baseline"]
+def _held(comparison: Comparison) -> list[str]:
+    """Return the quantities that the verdict rests on; a crash and a time-out have no others."""
+    match comparison.verdict:
+        case "crash" | "timeout" as verdict:
+            return [verdict]
+        case "baseline_inaccurate":
+            return [each.quantity for each in comparison.divergences]
+        case "diverge":
+            blamed = (each for each in comparison.divergences if each.culprit != "baseline")
+            return [each.quantity for each in blamed]
+        case _:
+            return []
 
 
 _GLOB = frozenset("*?[")

@@ -87,6 +87,23 @@ def test_what_the_baseline_does_wrong_needs_no_entry_for_a_target(known):
     assert judged(known, found) == ["known"]
 
 
+@pytest.mark.parametrize("verdict", ["crash", "timeout"])
+def test_a_crash_and_a_timeout_can_be_known(tmp_path, verdict):
+    """What ends without numbers is listed by its verdict, and by no other quantity."""
+    (tmp_path / "known.yaml").write_text(
+        f"- {{target: a, case: one, quantity: {verdict}, reason: it does., link: there}}\n"
+        "- {target: b, case: one, quantity: output, reason: it does., link: there}\n"
+        "- {target: c, case: one, quantity: '*', reason: it does., link: there}\n"
+    )
+    known = load(tmp_path / "known.yaml")
+    ends = [comparison("one", target=name, verdict=verdict) for name in "abc"]
+
+    assert judged(known, *ends) == ["known", verdict, "known"]
+    assert [message.split(": ")[0] for message in known.mistakes("abc", whole=False)] == [
+        f"{tmp_path}/known.yaml:2:3"
+    ]
+
+
 def test_a_published_number_that_the_baseline_misses_is_not_known(known):
     """A wrong number in a case diverges for every target, whatever is listed for others."""
     found = Comparison("one-case", "mine", "diverge")

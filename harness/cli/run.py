@@ -167,9 +167,11 @@ def _status(outcome: Outcome) -> int:
     nothing = nothing_judged(outcome.report)
     if nothing is not None:
         click.echo(f"no case could be judged: {nothing}", err=True)
-    if outcome.mistakes or nothing is not None:
+    if outcome.mistakes:
         return 2
-    return 1 if outcome.failures else 0
+    if outcome.failures:
+        return 1
+    return 0 if nothing is None else 2
 
 
 def _spare(files: dict[str, Path | None], inputs: Iterable[str]) -> None:

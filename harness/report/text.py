@@ -192,7 +192,8 @@ def explained(report: Report, case: CaseResult, target: str, sources: Sources) -
         yield f"  {describe(divergence, report.baseline)}"
     if case.file != PYTHON:
         accuracy = report.selection.get("accuracy")
-        yield f"  reproduce: {reproduction(case, target, report.baseline, accuracy)}"
+        run = target if target in report.targets else report.targets[0]
+        yield f"  reproduce: {reproduction(case, run, report.baseline, accuracy)}"
 
 
 def _table(report: Report) -> Table:
