@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.case.model import LoadStep, Raises
-from harness.compare.findings import Aspect, Divergence, number
+from harness.compare.findings import Aspect, Culprit, Divergence, number
 from harness.compare.judged import Assessed
 from harness.compare.transfer import Moves, expected
 from harness.trace import RESULTS, STATE, Array, Raised, same_bits
@@ -26,16 +26,14 @@ def errors(
     The type must be the baseline's. The message is held to the case's own pattern, if it has one,
     and so is the baseline's: a pattern that torch does not match is a mistake of the case.
     """
-    for side, raised in (("baseline", baseline), ("target", target)):
-        if wanted is None or (raised is not None and _matches(wanted, raised)):
-            continue
+    if wanted is not None and (culprit := _missing(wanted, target, baseline)):
         yield _divergence(
             at,
             "error",
             "published",
             f"{wanted.type} matching '{wanted.match}'" if wanted.match else wanted.type,
-            str(raised or "no error"),
-            culprit=side,
+            str((baseline if culprit == "baseline" else target) or "no error"),
+            culprit=culprit,
         )
     if (target is None) != (baseline is None) or (
         target is not None and baseline is not None and _kind(target) != _kind(baseline)
@@ -45,8 +43,20 @@ def errors(
         )
 
 
-def _matches(wanted: Raises, raised: Raised) -> bool:
-    return raised.type == wanted.type and re.search(wanted.match, raised.message) is not None
+def _missing(wanted: Raises, target: Raised | None, baseline: Raised | None) -> Culprit | None:
+    """Return who does not raise what the case expects, None if both do."""
+    ours, theirs = _matches(wanted, target), _matches(wanted, baseline)
+    if ours:
+        return None if theirs else "baseline"
+    return "target" if theirs else "both"
+
+
+def _matches(wanted: Raises, raised: Raised | None) -> bool:
+    return (
+        raised is not None
+        and raised.type == wanted.type
+        and re.search(wanted.match, raised.message) is not None
+    )
 
 
 def _kind(raised: Raised) -> tuple[str, bool]:

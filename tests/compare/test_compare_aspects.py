@@ -224,6 +224,14 @@ def test_errors_are_held_to_their_type_and_the_cases_pattern(error, step, aspect
     assert [aspect for _, _, aspect, _ in found(raising(error), made)] == aspects
 
 
+def test_an_error_of_the_case_that_neither_raises_is_both_sides():
+    """Where target and baseline alike lack what a case raises, it is one divergence of both."""
+    wrong = {"train": {**RAISING["train"], "raises": {"type": "TypeError"}}}
+    made = case(wrong, state={}, track_running_stats=False)
+
+    assert found(raising(ValueError("Expected more")), made) == [(0, "error", "published", "both")]
+
+
 def test_an_error_that_torch_does_not_raise_is_found():
     """A target that refuses what torch accepts diverges, with its message."""
 
