@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,10 @@ from contextlib import contextmanager, redirect_stdout
 
 @contextmanager
 def targets_apart() -> Iterator[None]:
-    """Send what is written to standard output, by whatever means, to standard error."""
+    """Send what is written to standard output, by whatever means, to standard error.
+
+    What targets print when the process ends goes there, too.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -20,3 +24,10 @@ def targets_apart() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+        # Handlers run in the reverse order of their registration: this one before the targets'.
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    sys.stdout.flush()
+    os.dup2(2, 1)

@@ -192,6 +192,39 @@ def test_a_chatty_target_spoils_no_output(folder):
     assert json.loads(ended.stdout)["targets"] == ["targets.py:Biased"]
 
 
+def test_what_a_target_prints_at_the_end_spoils_no_output(folder):
+    """A target's last words, when the process ends, go to standard error, too."""
+    (folder / "late.py").write_text(
+        "import atexit\nfrom harness.reference import BatchNorm2d as Late\n"
+        "atexit.register(print, 'a last word')\n"
+    )
+    command = [sys.executable, "-m", "harness", "explain", "cases.yaml::output", "--json"]
+    ended = subprocess.run(
+        [*command, "--target", "late.py:Late"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "a last word" in ended.stderr
+    assert json.loads(ended.stdout)
+
+
+def test_a_baseline_that_crashes_exits_with_1(bn, folder):
+    """A crash is a crash, the baseline's too: the status is 1, and the command repeats the run."""
+    (folder / "ends.py").write_text(
+        "import os\nfrom harness.reference import BatchNorm2d\n"
+        "class Ends(BatchNorm2d):\n    def __call__(self, given):\n        os.abort()\n"
+    )
+    code, out, err = bn("run", "cases.yaml::output", "--against", "ends.py:Ends")
+
+    assert code == 1
+    assert "the process ended with SIGABRT" in out
+    assert "reproduce: bn-harness run cases.yaml::output --against ends.py:Ends\n" in out
+    assert "no case could be judged" in err
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("arguments", "cases"),
