@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["assert_conforms", "explain", "run"]
+__all__ = ["Case", "assert_conforms", "explain", "run"]
 
 if TYPE_CHECKING:
-    from harness.api import assert_conforms, explain, run
+    from harness.api import Case, assert_conforms, explain, run
 
 
 def __getattr__(name: str) -> object:

@@ -18,7 +18,7 @@ from harness.report.model import Report
 from harness.report.text import PYTHON, Sources, explained, judged, reasons
 from harness.runner import run as run_suite
 
-__all__ = ["assert_conforms", "explain", "run"]
+__all__ = ["Case", "assert_conforms", "explain", "run"]
 
 Cases = str | Path | Case | Iterable[str | Path | Case] | None
 
@@ -58,6 +58,8 @@ def run(
         A case file, a target or a selection that cannot be used; its text says where and why.
     """
     asked = [targets] if isinstance(targets, str | type) else targets
+    if not asked:
+        raise InvalidInput("targets: there are none; name at least one")
     return _run(cases, asked, against, accuracy, _selection(expression, tags, sample))[1]
 
 

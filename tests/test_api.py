@@ -134,6 +134,28 @@ def test_a_report_shows_itself_in_a_notebook():
     assert harness.run(case())._repr_markdown_().startswith("# Conformance")
 
 
+def test_a_case_of_a_report_shows_itself_in_a_notebook():
+    """What is found by an id says what each target did, and by how much it is off."""
+    shown = harness.run([case("one")], [Biased])["one"]._repr_markdown_()
+
+    assert shown.startswith("`one` (")
+    assert f"- `{Biased.__module__}:Biased`: diverge" in shown
+    assert "    - `step 1: running_var[0] is " in shown
+
+
+def test_a_case_is_made_of_keywords():
+    """harness.Case is what `case` makes here, and what `run` takes."""
+    made = harness.Case(id="made", why="it is.", module={"num_features": 2})
+
+    assert harness.run(made).summary["reference"].agree == 1
+
+
+def test_no_targets_are_refused():
+    """An empty list of targets is a mistake, not the default."""
+    with pytest.raises(InvalidInput, match="targets: there are none; name at least one"):
+        harness.run(case(), [])
+
+
 def test_what_conforms_returns_its_report():
     """assert_conforms gives the evidence of what passed."""
     assert harness.assert_conforms("reference", case()).summary["reference"].agree == 1

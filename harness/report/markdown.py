@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from harness.report.failing import kinds, listed, samples
-from harness.report.model import Accuracy, Report, Summary
-from harness.report.text import SHOWN, Sources, answers, explained
+from harness.report.model import Accuracy, CaseResult, Report, Summary
+from harness.report.text import SHOWN, Sources, answers, describe, explained
 
 COUNTS = tuple(name for name in Summary.model_fields if name != "accuracy")
 
@@ -36,6 +36,16 @@ def to_summary(report: Report, sources: Sources) -> str:
             lines += ["", f"... and {more:,} more cases of {_target(report, target)}"]
     if report.partial:
         lines += ["", "The run was interrupted: this is a part of it."]
+    return "\n".join(lines) + "\n"
+
+
+def of_case(case: CaseResult) -> str:
+    """Return what each target did with a case, as Markdown."""
+    lines = [f"`{case.id}` ({case.file}:{case.line})", ""]
+    for target, result in case.results.items():
+        reason = f": {result.reason}" if result.reason else ""
+        lines.append(f"- `{target}`: {result.verdict}{reason}")
+        lines += [f"    - `{describe(each)}`" for each in result.divergences]
     return "\n".join(lines) + "\n"
 
 

@@ -126,6 +126,11 @@ class CaseResult(Part):
     tags: list[str]
     results: dict[str, Result]
 
+    def _repr_markdown_(self) -> str:
+        from harness.report.markdown import of_case  # it needs this module
+
+        return of_case(self)
+
 
 class Counts(_Promised):
     """Cases by verdict."""
