@@ -43,6 +43,8 @@ class ArraySubject:
         """Return the gradients of the latest forward pass."""
         gradients = self._method("backward")(grad_output)
         names = ("grad_input", "grad_weight", "grad_bias")
+        if not isinstance(gradients, tuple | list) or len(gradients) != len(names):
+            raise TypeError(f"backward gives no tuple of {', '.join(names)}")
         return {
             name: None if value is None else numeric(value, name)
             for name, value in zip(names, gradients, strict=True)

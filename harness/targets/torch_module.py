@@ -98,6 +98,8 @@ class ModuleSubject:
             if differentiate and (tensor.is_floating_point() or tensor.is_complex()):
                 tensor.requires_grad_()
             output = self.run(self.module, tensor)
+        if not isinstance(output, torch.Tensor):
+            raise TypeError(f"the output is no tensor but {type(output).__name__}")
         if differentiate:
             self.given, self.output = tensor, output
         return to_array(output)

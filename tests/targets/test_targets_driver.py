@@ -297,6 +297,37 @@ def test_a_target_that_writes_into_its_input_is_recorded():
     assert np.array_equal(before.steps[1].results["output"], after.steps[1].results["output"])
 
 
+class TwoGradients(BatchNorm2d):
+    """Forgets the gradient of the bias."""
+
+    def backward(self, grad_output):
+        """Return two of three."""
+        return super().backward(grad_output)[:2]
+
+
+class NoTensor(torch.nn.BatchNorm2d):
+    """Gives more than the output."""
+
+    def forward(self, given):
+        """Return a pair."""
+        return super().forward(given), self.running_mean
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (TwoGradients, "backward gives no tuple of grad_input, grad_weight, grad_bias"),
+        (NoTensor, "the output is no tensor but tuple"),
+    ],
+)
+def test_what_a_target_returns_is_told_where_it_is_of_another_kind(wrong, message):
+    """An adapter's slip is a TypeError that says what is expected."""
+    asks = {"train": {"input": INPUT, "grad_output": {"fill": "ones"}}}
+    (step,) = resolve(wrong).execute(case(asks)).steps
+
+    assert (step.raised.type, step.raised.message) == ("TypeError", message)
+
+
 class WritesIntoItsGradient(BatchNorm2d):
     """Spoils the gradient of its output, and takes the step as an error."""
 
