@@ -42,5 +42,6 @@ def excess(sizes: list[int], strength: Strength) -> str | None:
     products = [math.prod(chosen) for chosen in itertools.combinations(varied, strength)]
     if sum(products) * max(products) > EFFORT:
         kind = {2: "pairs", 3: "triples"}[strength]
-        return f"the matrix has {sum(products)} {kind} of values; give its axes fewer"
+        words = f"the matrix has {sum(products)} {kind} of values"
+        return f"{words}, too many to search a cover of; give its axes fewer"
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from harness.case.model import Case
 from harness.case.suite import Entry, Suite, load
@@ -29,7 +30,7 @@ def find(name: str) -> tuple[Entry, Case]:
     """
     file, separator, wanted = name.rpartition("::")
     match = _ID.match(wanted)
-    if match is None:
+    if match is None or (not separator and Path(wanted).is_file()):
         raise InvalidInput(f"{name}: name one case, as file.yaml::id or by its id in the suite")
     case_id = match.group()
     suite = load([file] if separator else [])

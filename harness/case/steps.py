@@ -120,12 +120,15 @@ class Settings(Model):
                 yield name, getattr(self, name)
 
 
+StateName = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+
+
 class Load(Model):
     """A state_dict that is loaded."""
 
     source: Annotated[Word, Field(alias="from")]
     """Name under which an earlier step saved it."""
-    drop: tuple[str, ...] = ()
+    drop: tuple[StateName, ...] = ()
     """Keys to remove from it first."""
     add: Annotated[dict[str, StateValue], AfterValidator(FrozenDict)] = Field(
         default_factory=FrozenDict

@@ -103,6 +103,11 @@ def test_all_at_once():
             "'reset_parameter' is not one of reset_running_stats, reset_parameters, deepcopy; "
             "did you mean 'reset_parameters'?",
         ),
+        (
+            STEP + "load: {from: it, drop: [runing_mean]}\n",
+            "'runing_mean' is not one of weight, bias, running_mean, running_var, "
+            "num_batches_tracked; did you mean 'running_mean'?",
+        ),
         (STEP + "set: {eps: abc}\n", "expected a number, true or false, or null, found 'abc'"),
         (
             STEP + "call: deepcopy\n      raises: {type: E, match: '('}\n",

@@ -245,7 +245,9 @@ def test_what_pytest_puts_behind_an_id_is_left_out():
     assert harness.explain(name).case.id == "notebook-16-momentum-1-keeps-the-latest-batch"
 
 
-@pytest.mark.parametrize("name", ["momentum-one-keeps-the-latest-batch-alon", "cases/seed::"])
+@pytest.mark.parametrize(
+    "name", ["momentum-one-keeps-the-latest-batch-alon", "cases/seed::", __file__]
+)
 def test_a_case_that_is_not_there(name):
     """The message says what was looked for."""
     with pytest.raises(InvalidInput, match=r"nearest: momentum-one-|name one case"):
