@@ -17,10 +17,7 @@ from harness.fuzz import Search, save
 torch.set_num_threads(1)
 
 PLANTED = '''
-from dataclasses import replace
 from harness.reference import BatchNorm2d
-from harness.targets import TargetInfo, resolve
-from harness.targets.base import LOW_PRECISION
 
 class Forgets(BatchNorm2d):
     """Forgets the last of three channels after the second reset."""
@@ -51,10 +48,6 @@ class Evaluates(BatchNorm2d):
         output = super().__call__(given)
         return output if self.training or self.running_mean is not None else output + 1
 
-def of(cls):
-    return replace(resolve(cls), info=TargetInfo(cls.__name__, declarations=LOW_PRECISION))
-
-forgets, evaluates = of(Forgets), of(Evaluates)
 '''
 
 
@@ -63,7 +56,7 @@ def planted(tmp_path):
     """Return the SPECs of two planted mistakes."""
     file = tmp_path / "planted.py"
     file.write_text(PLANTED)
-    return {name: f"{file}:{name}" for name in ("forgets", "evaluates")}
+    return {name.lower(): f"{file}:{name}" for name in ("Forgets", "Evaluates")}
 
 
 def bn_harness(*arguments):
@@ -83,7 +76,7 @@ def test_rare_mistake(planted, tmp_path):
     search = Search([planted["forgets"]], seed=2)
     find = save(search.run(60), tmp_path / "found")
     (case,) = (case for _, case in load([find.file]).cases())
-    diverging = harness.run(find.file, [planted["forgets"]])[case.id].results["Forgets"]
+    diverging = harness.run(find.file, [planted["forgets"]])[case.id].results[planted["forgets"]]
 
     assert len(case.steps) <= 4
     assert [step.kind for step in case.steps] == ["call", "call", "train"]
@@ -102,6 +95,18 @@ def test_saved_cases_come_first(planted, tmp_path):
     assert first["tried"] > second["tried"] == 0
     assert code == 1
     assert Path(second["find"]["file"]).resolve() == Path(first["find"]["file"]).resolve()
+
+
+def test_what_is_known_is_passed_over(planted, tmp_path):
+    """A saved case that known.yaml beside it lists does not end the search."""
+    folder = tmp_path / "found"
+    arguments = ("fuzz", "--target", planted["evaluates"], "--save", folder)
+    found = json.loads(bn_harness(*arguments, "--seed", 1, "--json")[1])["find"]
+    (folder / "known.yaml").write_text(
+        f"- {{target: '*', case: {found['id']}, quantity: output, reason: so., link: there}}\n"
+    )
+
+    assert bn_harness(*arguments, "--time", 0)[0] == 0
 
 
 def test_memory(planted, tmp_path):
@@ -141,7 +146,7 @@ def test_found_case_reads_well(planted, tmp_path):
     text = file.read_text()
 
     assert code == 1
-    assert output.startswith(f"DIVERGE Evaluates: {file.stem}\n  step 1: output")
+    assert output.startswith(f"DIVERGE {planted['evaluates']}: {file.stem}\n  step 1: output")
     assert f"saved: {file}" in output
     assert "distinct cases" in output
     assert text.startswith(f"- id: {file.stem}\n  why: 'Found by fuzz: step 1: output")

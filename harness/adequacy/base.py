@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ class OpenBatchNorm2d(BatchNorm2d):
     belongs to a channel has shape (C,), n = N·L. Sums are float64, and statistics of 16-bit
     modules are rounded once, when they are stored. Errors are those of the reference.
     """
+
+    # The batch's statistics are kept in the working type, so that there is nothing to declare.
+    bn_harness: ClassVar[dict[str, Any]] = {}
 
     _saved: Saved | None
 

@@ -7,7 +7,7 @@ happens in the kernels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,6 +17,17 @@ from harness.reference.allocation import fill, parameter, statistic
 from harness.reference.arithmetic import Arithmetic
 from harness.reference.kernel import Gradients, Saved, backward, forward
 from harness.reference.mathematics import Array
+
+LOW_PRECISION = [
+    {
+        "parameters": dtype,
+        "statistics": dtype,
+        "reason": f"with {dtype} parameters, torch keeps batch statistics and momentum in {dtype} "
+        "(aten/src/ATen/native/Normalization.cpp)",
+    }
+    for dtype in ("float16", "bfloat16")
+]
+"""What torch's CPU kernels, and who follows them, declare of 16-bit modules (docs/targets.md)."""
 
 _ARRAYS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
@@ -58,6 +69,8 @@ class BatchNorm2d:
     RuntimeError
         `num_features` is negative, or `dtype` is not one that parameters can have.
     """
+
+    bn_harness: ClassVar[dict[str, Any]] = {"accuracy": LOW_PRECISION}
 
     def __init__(
         self,

@@ -10,7 +10,8 @@ from harness.case.model import Case, LoadStep
 from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
 from harness.oracle import Declared, Step
-from harness.semantics import TORCH, Semantics
+from harness.reference import BatchNorm2d
+from harness.semantics import TORCH, Semantics, declares
 from harness.trace import Trace
 
 
@@ -70,15 +71,7 @@ def declared(declarations: Iterable[Declaration], step: Step) -> Declared | None
 
 
 LOW_PRECISION = tuple(
-    Declaration(
-        dtype,
-        Declared(
-            f"with {dtype} parameters, torch keeps batch statistics and momentum in {dtype} "
-            "(aten/src/ATen/native/Normalization.cpp)",
-            statistics=dtype,
-        ),
-    )
-    for dtype in ("float16", "bfloat16")
+    Declaration(*each) for each in declares("reference", BatchNorm2d).accuracies()
 )
 """What torch's CPU kernels, and who follows them, declare of 16-bit modules."""
 

@@ -19,7 +19,6 @@ from harness.errors import InvalidInput
 from harness.plan import TIMEOUT
 from harness.semantics import declares
 from harness.targets.base import (
-    LOW_PRECISION,
     Declaration,
     FunctionTarget,
     Target,
@@ -101,7 +100,7 @@ def _reference(spec: str, options: dict[str, str]) -> Target:
         raise InvalidInput(
             f"--target {spec}: the option of reference is arithmetic={' or '.join(classes)}"
         )
-    return _class_target(spec, found, LOW_PRECISION)
+    return _class_target(spec, found)
 
 
 def _options(spec: str, text: str) -> dict[str, str]:
@@ -174,9 +173,9 @@ def _adopt(spec: str, found: object) -> Target:
     )
 
 
-def _class_target(name: str, cls: type[Any], declarations: tuple[Declaration, ...] = ()) -> Target:
+def _class_target(name: str, cls: type[Any]) -> Target:
     said = declares(name, cls)
-    declarations += tuple(Declaration(*each) for each in said.accuracies())
+    declarations = tuple(Declaration(*each) for each in said.accuracies())
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # imports torch
 
