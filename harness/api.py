@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from harness.plan import Plan
 from harness.report.failing import kinds, listed, samples
 from harness.report.model import Report
 from harness.report.text import PYTHON, Sources, explained, judged, reasons
+from harness.runner import Outcome
 from harness.runner import run as run_suite
 
 __all__ = ["Case", "assert_conforms", "explain", "run"]
@@ -32,6 +34,7 @@ def run(
     tags: str | Sequence[str] = (),
     expression: str = "",
     sample: int | None = None,
+    known: str | Path | Sequence[str | Path] = (),
 ) -> Report:
     """Execute cases in this process, judge the targets and return the report.
 
@@ -51,6 +54,9 @@ def run(
         Words in ids, joined by and, or, not.
     sample : int, optional
         At most this many cases, chosen by their ids.
+    known : path, or sequence of paths
+        Files of known divergences, beside those of the suite and of folders in `cases`. An entry
+        that no longer diverges is a warning.
 
     Raises
     ------
@@ -60,25 +66,29 @@ def run(
     asked = [targets] if isinstance(targets, str | type) else targets
     if not asked:
         raise InvalidInput("targets: there are none; name at least one")
-    return _run(cases, asked, against, accuracy, _selection(expression, tags, sample))[1]
+    suite = _suite(cases).select(_selection(expression, tags, sample))
+    full = cases is not None
+    plan = Plan(tuple(asked), against, accuracy, full, known=_known(suite, known))
+    outcome = _outcome(suite, plan)
+    for mistake in outcome.mistakes:
+        warnings.warn(mistake, stacklevel=2)
+    return outcome.report
 
 
 def _selection(expression: str, tags: str | Sequence[str], sample: int | None) -> Selection:
     return Selection(expression, (tags,) if isinstance(tags, str) else tuple(tags), sample)
 
 
-def _run(
-    cases: Cases,
-    targets: Sequence[str | type[Any]],
-    against: str,
-    accuracy: str | None,
-    selection: Selection,
-) -> tuple[Suite, Report]:
-    suite = _suite(cases).select(selection)
-    plan = Plan(tuple(targets), against, accuracy, full=cases is not None)
-    chosen = {**asdict(selection), "tags": list(selection.tags), "accuracy": accuracy}
+def _known(suite: Suite, more: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+    listed = [more] if isinstance(more, str | Path) else more
+    return (*suite.known, *map(Path, listed))
+
+
+def _outcome(suite: Suite, plan: Plan) -> Outcome:
+    selection = suite.selection
+    chosen = {**asdict(selection), "tags": list(selection.tags), "accuracy": plan.accuracy}
     chosen = {key: value for key, value in chosen.items() if value}
-    return suite, run_suite(suite, plan, jobs=0, selection=chosen).report
+    return run_suite(suite, plan, jobs=0, selection=chosen, whole=not (chosen or plan.full))
 
 
 def _suite(cases: Cases) -> Suite:
@@ -94,7 +104,7 @@ def _suite(cases: Cases) -> Suite:
     for name, count in Counter(entry.item.id for entry in together).items():
         if count > 1:
             raise InvalidInput(f"{count} cases have the id '{name}'; an id names one case")
-    return Suite(together, read.globs)
+    return Suite(together, read.globs, known=read.known)
 
 
 def assert_conforms(
@@ -105,23 +115,28 @@ def assert_conforms(
     tags: str | Sequence[str] = (),
     expression: str = "",
     sample: int | None = None,
+    known: str | Path | Sequence[str | Path] = (),
     shown: int = 5,
 ) -> Report:
     """Raise AssertionError with the evidence unless a target conforms; return the report.
 
     A target of which no case could be judged, as it is absent or supports none, does not conform.
+    An entry of `known` that no longer diverges is an error.
 
     Parameters
     ----------
     target : str or class
-    cases, against, tags, expression, sample
+    cases, against, tags, expression, sample, known
         As for `run`.
     shown : int
         Most failing cases that the message explains.
     """
     __tracebackhide__ = True
-    selection = _selection(expression, tags, sample)
-    suite, report = _run(cases, [target], against, None, selection)
+    suite = _suite(cases).select(_selection(expression, tags, sample))
+    full = cases is not None
+    plan = Plan((target,), against, full=full, known=_known(suite, known))
+    outcome = _outcome(suite, plan)
+    report = outcome.report
     found = samples(report, shown)
     if found:
         name, (failing, more) = next(iter(found.items()))
@@ -133,4 +148,6 @@ def assert_conforms(
         )
     if not any(judged(report, name) for name in report.targets):
         raise AssertionError(f"no case could be judged: {reasons(report)}")
+    if outcome.mistakes:
+        raise AssertionError("\n".join(outcome.mistakes))
     return report

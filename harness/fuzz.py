@@ -17,7 +17,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 from harness.case.model import Case
 from harness.case.simpler import simpler
 from harness.case.strategies import cases
-from harness.case.suite import load
+from harness.case.suite import KNOWN, SUFFIX, load
 from harness.case.writer import to_yaml
 from harness.compare import Comparison, Divergence
 from harness.plan import Plan
@@ -104,6 +104,7 @@ class Search:
 
     targets: Sequence[str | type[Any]]
     against: str = "torch"
+    known: Sequence[Path] = ()
     seed: int | None = None
     memory: Path | None = None
     listener: Callable[[int], None] = lambda _: None
@@ -113,7 +114,7 @@ class Search:
     _end: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        self._worker = Worker(Plan(tuple(self.targets), self.against))
+        self._worker = Worker(Plan(tuple(self.targets), self.against, known=tuple(self.known)))
         if self.seed is None:
             self.seed = random.randrange(2**32)  # noqa: S311  # a choice of cases, no secret
 
@@ -130,7 +131,7 @@ class Search:
         InvalidCases
             The folder's files have mistakes.
         """
-        if not any(folder.rglob("*.yaml")):
+        if all(path.name == KNOWN for path in folder.rglob(f"*{SUFFIX}")):
             return None
         for entry, case in load([folder]).cases():
             comparison = self.judge(case)

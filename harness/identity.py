@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from harness import known
 from harness.batch import About
-from harness.case.suite import KNOWN, Suite, shipped
+from harness.case.suite import Suite
 from harness.plan import Plan
 
 
@@ -30,7 +31,6 @@ def identity(
     selection : dict, optional
         What the report says of which cases were chosen.
     """
-    known = shipped() / KNOWN
     found = {
         "targets": list(map(str, plan.targets)),
         "baseline": str(plan.baseline),
@@ -40,7 +40,7 @@ def identity(
         "memory": plan.memory,
         "selection": {**(selection or {}), "by": repr(suite.selection)},
         "cases": _digest([repr(suite.globs), *map(repr, suite.entries)]),
-        "known divergences": _digest([known.read_text("utf-8") if known.exists() else ""]),
+        "known divergences": _digest(path.read_bytes().hex() for path in known.files(plan.known)),
         "files": {
             str(path): _digest([path.read_bytes().hex()])
             for spec in (plan.baseline, *plan.targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -121,8 +121,20 @@ class KnownDivergences:
                     f"for {ran[0]}; remove the entry"
                 )
             elif whole and index not in self.tried:
-                messages.append(f"{place}: no case matches {entry.case}; correct or remove it")
+                messages.append(_unmatched(entry, place))
         return messages
+
+    def unmatched(self, ids: Collection[str]) -> list[str]:
+        """Return a message for each entry that matches none of the ids."""
+        return [
+            _unmatched(entry, place)
+            for entry, place in zip(self.entries, self.places, strict=True)
+            if not fnmatch.filter(ids, entry.case)
+        ]
+
+
+def _unmatched(entry: Known, place: str) -> str:
+    return f"{place}: no case matches {entry.case}; correct or remove it"
 
 
 def _held(comparison: Comparison) -> list[str]:
@@ -143,32 +155,53 @@ _GLOB = frozenset("*?[")
 _ENTRY = TypeAdapter(Known)
 
 
-def load(path: Path | None = None) -> KnownDivergences:
-    """Read the file of known divergences, by default the shipped suite's.
+def files(more: Iterable[Path] = ()) -> list[Path]:
+    """Return the file of the shipped suite, if it has one, and those of others, each once."""
+    own = shipped() / KNOWN
+    named = [own, *more] if own.exists() else [*more]
+    return list({path.resolve(): path for path in named}.values())
+
+
+def load(paths: Iterable[Path]) -> KnownDivergences:
+    """Read files of known divergences.
 
     Raises
     ------
+    InvalidInput
+        A file cannot be read.
     InvalidCases
-        All mistakes of the file.
+        All mistakes of all files.
     """
-    path = path or shipped() / KNOWN
-    if not path.exists():
-        return KnownDivergences()
+    entries: list[Known] = []
+    places: list[str] = []
+    mistakes: list[str] = []
+    for path in paths:
+        try:
+            for entry, place in _read(path):
+                entries.append(entry)
+                places.append(place)
+        except InvalidCases as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise InvalidCases(mistakes)
+    return KnownDivergences(tuple(entries), tuple(places))
+
+
+def _read(path: Path) -> list[tuple[Known, str]]:
     document = read(path, shown_name(path))
     items = document.data or []
     if not isinstance(items, list):
         raise InvalidCases([document.located((1, 1), "expected a list of known divergences")])
-    entries, places, mistakes = [], [], []
+    found, mistakes = [], []
     for index, raw in enumerate(items):
         try:
-            entries.append(_ENTRY.validate_python(raw))
+            entry = _ENTRY.validate_python(raw)
         except ValidationError as error:
-            mistakes += [
-                document.located(*each) for each in located(error, document, (index,), _ENTRY)
-            ]
+            wrong = located(error, document, (index,), _ENTRY)
+            mistakes += [document.located(*each) for each in wrong]
         else:
             line, column = document.places[(index,)]
-            places.append(f"{document.file}:{line}:{column}")
+            found.append((entry, f"{document.file}:{line}:{column}"))
     if mistakes:
         raise InvalidCases(mistakes)
-    return KnownDivergences(tuple(entries), tuple(places))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 TIMEOUT = 60.0
@@ -28,6 +29,8 @@ class Plan:
         own for its answer.
     memory : int or None
         Bytes that targets may take beside what the process has once they are loaded.
+    known : tuple of pathlib.Path
+        Files of known divergences, beside that of the shipped suite.
     """
 
     targets: tuple[Any, ...]
@@ -36,3 +39,4 @@ class Plan:
     full: bool = False
     timeout: float = TIMEOUT
     memory: int | None = None
+    known: tuple[Path, ...] = ()

@@ -107,7 +107,7 @@ def run(
         A target cannot be loaded, the journal is of another run or cannot be written, or the
         executor fails.
     """
-    entries = known.load()
+    entries = known.load(known.files(plan.known))
     found, partial = Batch(Collector(plan.full), entries.unmet()), False
     with closing(_engine(plan, jobs, executor, chunk)) as engine:
         tasks: Iterator[Task] = ((Origin.of(entry), case) for entry, case in suite.cases())

@@ -112,7 +112,7 @@ class Worker:
         self.names, self.absent = loaded.names, loaded.absent
         self._about = loaded.about()
         self.torch = self._about.torch
-        self.known = known.load()
+        self.known = known.load(known.files(plan.known))
         self._interrupted = False
         self._limit = Limit(plan.memory) if plan.memory is not None else None
 

@@ -27,6 +27,10 @@ class Biased(BatchNorm2d):
         return output
 
 
+class Unbiased(BatchNorm2d):
+    """Is right."""
+
+
 class Empty(BatchNorm2d):
     """Is not there yet."""
 
@@ -115,9 +119,40 @@ def test_the_shipped_suite_is_the_default(monkeypatch, tmp_path):
     (tmp_path / "suite.yaml").write_text(
         "- {id: own, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}]}\n"
     )
-    monkeypatch.setattr("harness.case.suite.shipped", lambda: tmp_path)
+    for module in ("case.suite", "known"):
+        monkeypatch.setattr(f"harness.{module}.shipped", lambda: tmp_path)
 
     assert harness.run().summary["reference"].cases == 1
+
+
+KNOWN = """
+- target: test_api:Biased
+  case: {case}
+  quantity: running_var
+  reason: it shrinks.
+  link: https://example.org/1
+"""
+
+
+def test_known_divergences_of_a_file_are_no_failures(tmp_path):
+    """What a file lists is known: assert_conforms does not fail for it."""
+    (tmp_path / "mine.yaml").write_text(KNOWN.format(case="one"))
+    report = harness.assert_conforms(Biased, case("one"), known=tmp_path / "mine.yaml")
+
+    assert report["one"].results[report.targets[0]].reason == "it shrinks."
+
+
+def test_a_stale_known_divergence_is_told(tmp_path):
+    """An entry that no longer diverges fails assert_conforms, and is a warning of run."""
+    (tmp_path / "mine.yaml").write_text(
+        KNOWN.format(case="one").replace("test_api:B", "test_api:Unb")
+    )
+    stale = "mine.yaml:2:3: one no longer diverges in running_var for test_api:Unbiased; remove"
+
+    with pytest.raises(AssertionError, match=stale):
+        harness.assert_conforms(Unbiased, case("one"), known=str(tmp_path / "mine.yaml"))
+    with pytest.warns(UserWarning, match=stale):
+        harness.run(case("one"), Unbiased, known=[tmp_path / "mine.yaml"])
 
 
 def test_one_target_and_one_tag_need_no_list():

@@ -8,7 +8,7 @@ import pytest
 
 from harness.compare import Comparison, Divergence
 from harness.errors import InvalidCases
-from harness.known import KnownDivergences, load
+from harness.known import KnownDivergences, files, load
 
 TEXT = """
 - target: mine
@@ -34,7 +34,7 @@ def known(tmp_path):
     """Return three entries: a glob of cases, one of quantities, and another target's."""
     path = tmp_path / "known.yaml"
     path.write_text(TEXT)
-    return load(path)
+    return load([path])
 
 
 def comparison(case, *quantities, target="mine", verdict="diverge", culprit="target"):
@@ -95,7 +95,7 @@ def test_a_crash_and_a_timeout_can_be_known(tmp_path, verdict):
         "- {target: b, case: one, quantity: output, reason: it does., link: there}\n"
         "- {target: c, case: one, quantity: '*', reason: it does., link: there}\n"
     )
-    known = load(tmp_path / "known.yaml")
+    known = load([tmp_path / "known.yaml"])
     ends = [comparison("one", target=name, verdict=verdict) for name in "abc"]
 
     assert judged(known, *ends) == ["known", verdict, "known"]
@@ -171,7 +171,7 @@ def test_mistakes_of_the_file_are_located(tmp_path):
     path = tmp_path / "known.yaml"
     path.write_text("- target: mine\n  case: one\n  quantity: output\n  raison: why\n  link: ''\n")
     with pytest.raises(InvalidCases) as refusal:
-        load(path)
+        load([path])
 
     assert len(refusal.value.mistakes) == 3
     assert all(each.startswith(f"{path}:") for each in refusal.value.mistakes)
@@ -184,12 +184,14 @@ def test_a_file_that_is_no_list_is_refused(tmp_path):
     path.write_text("target: mine\n")
 
     with pytest.raises(InvalidCases, match="1:1: expected a list of known divergences"):
-        load(path)
+        load([path])
 
 
-def test_without_a_file_nothing_is_known(tmp_path):
+def test_without_a_file_nothing_is_known(tmp_path, monkeypatch):
     """A suite without known divergences needs no file."""
-    assert load(tmp_path / "known.yaml") == KnownDivergences()
+    monkeypatch.setattr("harness.known.shipped", lambda: tmp_path)
+
+    assert load(files()) == KnownDivergences()
 
 
 def test_mistakes_survive_the_way_between_processes():

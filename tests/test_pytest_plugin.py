@@ -102,10 +102,9 @@ def case(project: pytest.Pytester, text: str, name: str = "cases/own.yaml") -> s
     return name
 
 
-def known(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, quantity: str) -> None:
-    """Let the project's own list of known divergences stand for the shipped one."""
-    monkeypatch.setattr("harness.known.shipped", lambda: project.path)
-    (project.path / "known.yaml").write_text(
+def known(project: pytest.Pytester, quantity: str) -> None:
+    """List what is known in the folder of the project's cases."""
+    (project.path / "cases/known.yaml").write_text(
         "- target: targets:Biased\n  case: running-variance-is-unbiased\n"
         f"  quantity: {quantity}\n  reason: it is biased\n  link: https://example.org/1\n"
     )
@@ -282,33 +281,31 @@ class TestOutcomes:
         result.assert_outcomes(passed=1, skipped=1)
         result.stdout.fnmatch_lines(["SKIPPED*own.yaml:7: does not hold for torch *"])
 
-    def test_known(self, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_known(self, project: pytest.Pytester) -> None:
         """A known divergence is an expected failure with its reason and link."""
-        known(project, monkeypatch, "running_var")
+        known(project, "running_var")
         result = run(project, "cases/edge.yaml", "--target", "targets:Biased", "-rx")
 
         result.assert_outcomes(passed=1, xfailed=1)
         result.stdout.fnmatch_lines(["XFAIL*known: it is biased (https://example.org/1)"])
 
-    def test_known_under_runxfail(
-        self, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_known_under_runxfail(self, project: pytest.Pytester) -> None:
         """With --runxfail a known divergence fails as any other."""
-        known(project, monkeypatch, "running_var")
+        known(project, "running_var")
         result = run(project, "cases/edge.yaml", "--target", "targets:Biased", "--runxfail")
 
         result.assert_outcomes(passed=1, failed=1)
 
-    def test_stale_known(self, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_stale_known(self, project: pytest.Pytester) -> None:
         """A known divergence that no longer diverges fails the session."""
-        known(project, monkeypatch, "running_mean")
+        known(project, "running_mean")
         (project.path / "targets.py").write_text(
             "from harness.reference import BatchNorm2d as Biased"
         )
         result = run(project, "cases/edge.yaml", "--target", "targets:Biased")
 
         result.assert_outcomes(passed=2)
-        result.stdout.fnmatch_lines(["*known.yaml:1:*running-variance-is-unbiased no longer*"])
+        result.stdout.fnmatch_lines(["cases/known.yaml:1:*running-variance-is-unbiased no longer*"])
         assert result.ret == pytest.ExitCode.TESTS_FAILED
 
     def test_absent_target(self, project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,11 +89,16 @@ class Suite:
         In order of file and line.
     globs : dict of str to tuple of str
         For each file, the globs of ids that are wanted; all without an entry.
+    selection : Selection
+        What else is asked of a case.
+    known : tuple of pathlib.Path
+        The files of known divergences in the folders, and beside the files.
     """
 
     entries: tuple[Entry, ...]
     globs: dict[str, tuple[str, ...]]
     selection: Selection = _EVERYTHING
+    known: tuple[Path, ...] = ()
 
     def select(self, selection: Selection) -> Suite:
         """Return the suite with another selection."""
@@ -205,16 +210,23 @@ def load(selectors: Sequence[str | Path] = ()) -> Suite:
     """
     globs: dict[str, set[str]] = {}
     paths: dict[str, Path] = {}
+    known: dict[str, Path] = {}
     wanted: list[tuple[str, str, set[str]]] = []
     for selector in selectors or [shipped()]:
         name, separator, glob = str(selector).partition("::")
         glob = glob if separator else "*"
-        found = {shown_name(path): path for path in _files(name)}
+        listed = {shown_name(path): path for path in _files(name)}
+        known.update({shown: path for shown, path in listed.items() if path.name == KNOWN})
+        found = {shown: path for shown, path in listed.items() if path.name != KNOWN}
         paths.update(found)
         wanted.append((str(selector), glob, set(found)))
         for shown in found:
             globs.setdefault(shown, set()).add(glob)
-    suite = Suite(_entries(paths), {name: tuple(sorted(each)) for name, each in globs.items()})
+    suite = Suite(
+        _entries(paths),
+        {name: tuple(sorted(each)) for name, each in globs.items()},
+        known=tuple(known.values()),
+    )
     for selector, glob, files in wanted:
         if glob != "*" and not _matches(glob, [e for e in suite.entries if e.file in files]):
             raise InvalidInput(f"{selector}: no case has an id that matches '{glob}'")
@@ -261,21 +273,24 @@ def _found(path: Path) -> Iterable[Path]:
             each
             for folder, _, names in os.walk(path, onerror=_refuse)
             for each in (Path(folder, file) for file in names)
-            if each.suffix == SUFFIX and each.name != KNOWN and each.is_file()
+            if each.suffix == SUFFIX and each.is_file()
         )
-        if not found:
+        if all(each.name == KNOWN for each in found):
             raise InvalidInput(f"{path}: the folder has no case files (*{SUFFIX})")
         return found
     if not path.exists():
         raise InvalidInput(f"{path}: no such file or folder")
     if path.name == KNOWN:
-        raise InvalidInput(f"{path}: holds known divergences, no cases")
-    return [path]
+        raise InvalidInput(
+            f"{path}: holds known divergences, no cases; it is read with those beside it"
+        )
+    beside = path.with_name(KNOWN)
+    return [path, beside] if beside.is_file() else [path]
 
 
 def _namesake(path: Path) -> Path | None:
     """Return what the shipped suite has under a name."""
-    if path.parts[0] != _SHIPPED:
+    if path.parts[:1] != (_SHIPPED,):
         return None
     found = shipped().joinpath(*path.parts[1:])
     return found if found.exists() else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -16,14 +17,19 @@ if TYPE_CHECKING:
 
 @click.command(name="check")
 @options.cases
+@options.known
 @options.as_json
-def command(cases: tuple[str, ...], as_json: bool) -> None:
+def command(cases: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> None:
     """Validate CASES (files, folders; none: the suite) and say how many cases they hold.
+
+    Known divergences of the folders, and of --known, must each speak of a case of CASES or of the
+    suite.
 
     Exit status: 0 valid; 2 mistakes, each as file:line:column: message.
     """
     try:
         suite = _read(cases)
+        _know(suite, known)
     except InvalidCases as error:
         if as_json:
             click.echo(_json(mistakes=list(error.mistakes)))
@@ -38,11 +44,7 @@ def command(cases: tuple[str, ...], as_json: bool) -> None:
 
 def _read(cases: tuple[str, ...]) -> Suite:
     """Read CASES, and say which files have none; where no file has any, that is a mistake."""
-    from harness.known import load as load_known
-
     suite = options.load(cases)
-    if not cases:
-        load_known()
     empty = sorted(suite.globs.keys() - {entry.file for entry in suite.entries})
     lacking = [f"{name}:1:1: there are no cases; begin each with '- id:'" for name in empty]
     if not suite.entries:
@@ -50,6 +52,18 @@ def _read(cases: tuple[str, ...]) -> Suite:
     for words in lacking:
         click.echo(words, err=True)
     return suite
+
+
+def _know(suite: Suite, more: tuple[Path, ...]) -> None:
+    """Read known divergences, and see that each speaks of a case."""
+    from harness.case.suite import load
+    from harness.known import load as load_known
+
+    known = load_known(dict.fromkeys([*suite.known, *more]))
+    if known.entries:
+        mistakes = known.unmatched({*suite.ids(), *load().ids()})
+        if mistakes:
+            raise InvalidCases(mistakes)
 
 
 def _counted(count: int, what: str) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where a failure is written, and where the search begins.",
 )
+@options.known
 @click.option("--seed", type=click.IntRange(0), help="Try the cases of an earlier search again.")
 @options.as_json
 def command(  # noqa: PLR0917
@@ -38,6 +39,7 @@ def command(  # noqa: PLR0917
     against: str,
     seconds: float,
     folder: Path,
+    known: tuple[Path, ...],
     seed: int | None,
     as_json: bool,
 ) -> None:
@@ -50,6 +52,7 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
+    from harness.case.suite import KNOWN
     from harness.cli.output import targets_apart
     from harness.cli.progress import following
     from harness.fuzz import Search, save
@@ -60,6 +63,7 @@ def command(  # noqa: PLR0917
         search = Search(
             targets,
             against,
+            known=(*folder.rglob(KNOWN), *known),
             seed=seed,
             memory=None if seed is not None else _memory([*targets, against]),
             listener=lambda tried: listener(Progress(tried, 0)),

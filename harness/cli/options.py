@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 cases = click.argument("cases", nargs=-1, metavar="[CASES]...")
+known = click.option(
+    "--known",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Known divergences, beside those of the suite and of folders that are given; repeatable.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 

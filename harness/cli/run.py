@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("-j", "--jobs", type=options.jobs, metavar="N", help="Worker processes, or auto; 1.")
 @options.selection
 @options.accuracy("The class to hold them to.")
+@options.known
 @click.option("--timeout", type=options.Number(min=0.1), default=TIMEOUT, help="Seconds a case.")
 @click.option("--memory", type=options.memory, metavar="SIZE", help="For targets, in each worker.")
 @click.option("--resume", is_flag=True, help="Go on from the journal of a run that was stopped.")
@@ -60,6 +61,7 @@ def command(  # noqa: PLR0917
     sample: int | None,
     shard: tuple[int, int] | None,
     accuracy: str | None,
+    known: tuple[Path, ...],
     timeout: float,
     memory: int | None,
     resume: bool,
@@ -94,9 +96,11 @@ def command(  # noqa: PLR0917
 
     suite = options.load(cases)
     files = {"--report": report_file, "--html": html_file}
-    _spare(files, [*(entry.file for entry in suite.entries), *targets, against])
+    known = (*suite.known, *known)
+    read = [*(entry.file for entry in suite.entries), *map(str, known)]
+    _spare(files, [*read, *targets, against])
     suite = suite.select(Selection(expression, tags, sample, shard))
-    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, timeout, memory)
+    plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, timeout, memory, known)
     chosen = selection(
         selectors(suite),
         expression=expression,

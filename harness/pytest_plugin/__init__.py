@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import __version__
-from harness.pytest_plugin.gather import Gatherer
+from harness.pytest_plugin.gather import KNOWN, Gatherer, folders
 from harness.verdicts import CLASSES
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile | None:
     """Return the collector of a case file, None for other files."""
-    if file_path.suffix != ".yaml" or file_path.name == "known.yaml":
+    if file_path.suffix != ".yaml" or file_path.name == KNOWN:
         return None
     if not parent.session.isinitpath(file_path) and not _is_below(file_path, parent.config):
         return None
@@ -82,9 +82,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile |
 def _is_below(path: Path, config: pytest.Config) -> bool:
     from harness.case.suite import shipped
 
-    defaults = [config.rootpath / "cases", config.invocation_params.dir / "cases"]
-    folders = [*(config.getini("conformance_cases") or defaults), shipped()]
-    return any(path.is_relative_to(folder) for folder in folders)
+    return any(path.is_relative_to(folder) for folder in [*folders(config), shipped()])
 
 
 @pytest.hookimpl(trylast=True)

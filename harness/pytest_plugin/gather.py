@@ -6,6 +6,7 @@ import base64
 import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from harness.plan import Plan
     from harness.report.collect import Collector
     from harness.report.model import Report, Summary
+
+KNOWN = "known.yaml"
+"""The name of files of known divergences, which hold no cases."""
 
 BEGUN = "begun"
 """What the report of an item's setup carries: its record is still to come."""
@@ -128,7 +132,14 @@ def plan(config: pytest.Config) -> Plan:
         tuple(dict.fromkeys(config.getoption("conformance_targets") or ["reference"])),
         config.getoption("conformance_against"),
         config.getoption("conformance_accuracy"),
+        known=tuple(file for folder in folders(config) for file in sorted(folder.rglob(KNOWN))),
     )
+
+
+def folders(config: pytest.Config) -> list[Path]:
+    """Return the folders, and files, of the project's own cases."""
+    defaults = [config.rootpath / "cases", config.invocation_params.dir / "cases"]
+    return [*(config.getini("conformance_cases") or defaults)]
 
 
 def reported(asked: Plan, records: Iterable[Record], *, partial: bool) -> tuple[Report, list[str]]:

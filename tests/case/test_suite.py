@@ -74,12 +74,24 @@ def test_selectors(selectors, expected):
 
 
 @pytest.mark.parametrize(
+    ("selectors", "known"), [(["."], 1), (["two.yaml", "."], 1), (["two.yaml"], 1), (["sub"], 0)]
+)
+@pytest.mark.usefixtures("folder")
+def test_known_divergences_are_found_with_the_cases(selectors, known):
+    """known.yaml belongs to a folder that is given, and to a file that it lies beside."""
+    assert len(load(selectors).known) == known
+
+
+@pytest.mark.parametrize(
     ("selector", "message"),
     [
         ("three.yaml", "three.yaml: no such file or folder"),
         ("two.yaml::eps*", "two.yaml::eps*: no case has an id that matches 'eps*'"),
         ("sub::momentum", "sub::momentum: no case has an id that matches 'momentum'"),
-        ("known.yaml", "known.yaml: holds known divergences, no cases"),
+        (
+            "known.yaml",
+            "known.yaml: holds known divergences, no cases; it is read with those beside it",
+        ),
         ("empty", "empty: the folder has no case files (*.yaml)"),
         ("", "an empty path; name a case file or a folder"),
     ],

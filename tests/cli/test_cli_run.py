@@ -11,7 +11,6 @@ import sys
 import pytest
 
 from harness.cli import main
-from harness.runner import run
 
 CASES = """
 - id: variance
@@ -315,37 +314,30 @@ def test_invalid_cases_are_told_all_at_once(bn, tmp_path):
 
 
 @pytest.fixture
-def listed(tmp_path, monkeypatch):
-    """Return a function that lists one known divergence of the suite."""
+def listed(folder):
+    """Return a function that lists one known divergence of a target."""
 
-    def here(*arguments, **named):
-        return run(*arguments, **{**named, "jobs": 0})
-
-    def write(target, case, quantity):
-        (tmp_path / "known.yaml").write_text(
+    def write(target, case, quantity, name="known.yaml"):
+        (folder / name).write_text(
             f"- target: {target}\n  case: {case}\n  quantity: {quantity}\n"
             "  reason: it is biased.\n  link: https://example.org/1\n"
         )
 
-    monkeypatch.setattr("harness.known.shipped", lambda: tmp_path)
-    monkeypatch.setattr("harness.runner.run", here)
     return write
 
 
-@pytest.mark.usefixtures("folder")
-def test_a_known_divergence_is_no_failure(bn, listed):
-    """What is listed with a reason and a link is counted apart, and exits with 0."""
-    listed("targets.py:Biased", "variance", "running_var")
-    code, out, _ = bn("run", "cases.yaml", "--target", "targets.py:Biased", "--json")
-    # In this process the target prints where the report goes.
-    report = json.loads(out[out.index("{") :])
+@pytest.mark.parametrize("cases", [["."], ["cases.yaml"], ["cases.yaml", "--known", "mine.yaml"]])
+def test_a_known_divergence_is_no_failure(bn, listed, cases):
+    """What known.yaml in the folder, or --known, lists is counted apart, and exits with 0."""
+    listed("targets.py:Biased", "variance", "running_var", cases[2] if cases[2:] else "known.yaml")
+    code, out, _ = bn("run", *cases, "--target", "targets.py:Biased", "--json")
+    report = json.loads(out)
 
     assert code == 0
     assert report["summary"]["targets.py:Biased"]["known"] == 1
     assert report["cases"][1]["results"]["targets.py:Biased"]["reason"] == "it is biased."
 
 
-@pytest.mark.usefixtures("folder")
 def test_a_stale_known_divergence_exits_with_2(bn, listed):
     """An entry that no longer diverges is an error, though the target conforms."""
     listed("reference", "variance", "running_var")

@@ -159,6 +159,19 @@ def test_check_names_files_without_cases(bn, tmp_path, content):
     assert (alone[0], json.loads(alone[1])) == (2, {"mistakes": [said]})
 
 
+def test_check_tells_known_divergences_of_no_case(bn, tmp_path, monkeypatch):
+    """An entry speaks of a case of the folder, or of the suite, or is a mistake with its place."""
+    (tmp_path / "mine.yaml").write_text(ONE)
+    entry = "- {{target: a, case: {}, quantity: '*', reason: it is., link: there}}\n"
+    cases = ("one", "momentum-*", "two")
+    (tmp_path / "known.yaml").write_text("".join(map(entry.format, cases)))
+    monkeypatch.chdir(tmp_path)
+    said = "known.yaml:3:3: no case matches two; correct or remove it\n"
+
+    assert bn("check", ".") == (2, "", said)
+    assert bn("check", "cases/seed", "--known", "known.yaml")[0] == 2
+
+
 def test_a_name_that_the_suite_has_too_is_told(bn, tmp_path, monkeypatch):
     """Who has a folder of a name that the suite has learns which of the two is read."""
     (tmp_path / "cases/edge").mkdir(parents=True)

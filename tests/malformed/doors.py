@@ -38,7 +38,7 @@ def cases(path: Path) -> None:
 
 def divergences(path: Path) -> None:
     """Read a file of known divergences."""
-    known.load(path)
+    known.load([path])
 
 
 def report(path: Path) -> None:
