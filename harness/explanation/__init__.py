@@ -21,13 +21,13 @@ from harness.explanation.blocks import Block, Heading, Lines, Words
 from harness.explanation.forms import to_html, to_markdown, to_text
 from harness.explanation.numbers import numbers
 from harness.explanation.story import Told, story
-from harness.loaded import Loaded
 from harness.plan import Plan
 from harness.report.model import Divergence
 from harness.report.result import telling
 from harness.report.text import describe
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
+from harness.worker import Worker
 
 __all__ = ["Explanation", "explain"]
 
@@ -93,18 +93,36 @@ def explain(
         for the baseline's version of torch.
     """
     chosen = case if isinstance(case, Case) else find(case)[1]
-    loaded = Loaded(Plan((target,), against))
-    torch = loaded.about().torch
-    for name, reason in loaded.absent.items():
+    return explained(Worker(Plan((target,), against)), chosen)
+
+
+def explained(here: Worker, case: Case) -> Explanation:
+    """Explain a case by the targets that a process has loaded.
+
+    Raises
+    ------
+    InvalidInput
+        The target cannot run here, or the case does not hold for the baseline's version of torch.
+    """
+    for name, reason in here.absent.items():
         raise InvalidInput(f"{name} cannot run here: {reason}")
-    if not needs.applies(chosen, torch):
-        raise InvalidInput(f"{chosen.id}: the case does not hold for torch {torch}")
-    heard = [_heard(chosen, each) for each in (loaded.baseline, *loaded.others)]
-    assessed = assess((tuple(follow(chosen)), account) for account in heard)
+    if not needs.applies(case, here.torch):
+        raise InvalidInput(f"{case.id}: the case does not hold for torch {here.torch}")
+    heard = [_heard(case, each) for each in (here.baseline, *here.targets)]
+    assessed = assess((tuple(follow(case)), account) for account in heard)
     told = (Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True))
     baseline, *targets = heard
-    ((*_, found),) = judge([Hearing(chosen, torch, baseline, tuple(targets))])
-    return Explanation(chosen, tuple(told), found)
+    ((*_, found),) = judge([Hearing(case, here.torch, baseline, tuple(targets))])
+    return Explanation(case, tuple(told), found)
+
+
+def written(here: Worker, case: Case, form: str) -> str:
+    """Return the explanation of a case as "text", "markdown", "html" or "json"."""
+    found = explained(here, case)
+    if form == "json":
+        return found.to_json()
+    forms = {"text": to_text, "markdown": to_markdown, "html": to_html}
+    return forms[form](found.blocks)
 
 
 def _heard(case: Case, target: Target) -> Account:

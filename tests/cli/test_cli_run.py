@@ -197,9 +197,10 @@ def test_what_a_target_prints_at_the_end_spoils_no_output(folder):
         "import atexit\nfrom harness.reference import BatchNorm2d as Late\n"
         "atexit.register(print, 'a last word')\n"
     )
-    command = [sys.executable, "-m", "harness", "explain", "cases.yaml::output", "--json"]
+    fuzz = ["fuzz", "--target", "late.py:Late", "--time", "0", "--save", "saved", "--json"]
+    command = [sys.executable, "-m", "harness", *fuzz]
     ended = subprocess.run(
-        [*command, "--target", "late.py:Late"],
+        command,
         cwd=folder,
         capture_output=True,
         text=True,

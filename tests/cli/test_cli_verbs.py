@@ -101,6 +101,37 @@ def test_what_a_target_prints_is_not_in_the_result(tmp_path, arguments):
     assert [word for word in said if word not in done.stderr] == []
 
 
+ENDS = """
+import os
+import time
+from harness.reference import BatchNorm2d
+
+class Aborts(BatchNorm2d):
+    def __call__(self, given):
+        os.abort()
+
+class Hangs(BatchNorm2d):
+    def __call__(self, given):
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("Aborts", "the process ended with SIGABRT"), ("Hangs", "there is no result after 2 s")],
+)
+def test_a_target_that_crashes_or_hangs_is_not_explained(bn, tmp_path, monkeypatch, name, reason):
+    """Explain lives on, and says by which command the verdict is found: exit 2."""
+    (tmp_path / "ends.py").write_text(ENDS)
+    monkeypatch.chdir(tmp_path)
+    case, target = "momentum-true-is-one", ("--target", f"ends.py:{name}")
+    code, out, err = bn("explain", case, *target, "--timeout", "2")
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"there is nothing to explain: {reason}; who is to blame: bn-harness run")
+    assert f"cases/edge/momentum.yaml::{case} --target ends.py:{name} --against torch" in err
+
+
 def test_the_version_is_the_packages(bn):
     """--version prints the version and exits with 0."""
     code, out, _ = bn("--version")
