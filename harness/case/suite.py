@@ -235,17 +235,20 @@ def load(selectors: Sequence[str | Path] = ()) -> Suite:
 
 def _entries(paths: dict[str, Path]) -> tuple[Entry, ...]:
     entries: list[Entry] = []
+    names: list[_Named] = []
     mistakes: list[tuple[str, Place, str]] = []
     for shown, path in paths.items():
         try:
-            found, wrong = entries_of(scan(path, shown))
+            document = scan(path, shown)
+            found, wrong = entries_of(document)
         except InvalidCases as error:
             mistakes += [(shown, (0, 0), message) for message in error.mistakes]
             continue
         entries += found
+        names += _names(document)
         mistakes += [(shown, at, f"{shown}:{at[0]}:{at[1]}: {line(said)}") for at, said in wrong]
     entries.sort(key=lambda entry: (entry.file, entry.line))
-    mistakes += _repeated(entries)
+    mistakes += _repeated(sorted(names), entries)
     if mistakes:
         raise InvalidCases([message for _, _, message in sorted(mistakes)])
     return tuple(entries)
@@ -319,18 +322,32 @@ def shown_name(path: Path) -> str:
     return path.as_posix()
 
 
-def _repeated(entries: list[Entry]) -> Iterator[tuple[str, Place, str]]:
+_Named = tuple[str, Place, str]
+"""File, place and id of an item."""
+
+
+def _names(document: Document) -> Iterator[_Named]:
+    """Yield the items that have an id, whatever else is wrong with them."""
+    for index, raw in enumerate(document.data if isinstance(document.data, list) else ()):
+        if isinstance(raw, dict) and isinstance(raw.get("id"), str):
+            yield document.file, document.places[(index,)], raw["id"]
+
+
+def _repeated(
+    names: Sequence[_Named], entries: Sequence[Entry]
+) -> Iterator[tuple[str, Place, str]]:
     """Yield file, place and message for every id that is not the first of its name."""
-    first: dict[str, Entry] = {}
+    first: dict[str, tuple[str, Place]] = {}
     taken = [
-        (entry, entry.item.id, other)
-        for entry in entries
-        if (other := first.setdefault(entry.item.id, entry)) is not entry
+        (file, place, name, other)
+        for file, place, name in names
+        if (other := first.setdefault(name, (file, place))) != (file, place)
     ]
     # A hand-written case may also have the id that a matrix spells.
     for matrix in (entry for entry in entries if entry.matrix):
         if any(name.startswith(f"{matrix.item.id}/") for name in first):
-            taken += [(first[name], name, matrix) for name in matrix.ids() if name in first]
-    for entry, name, other in taken:
-        message = f"the id '{name}' is taken by {other.file}:{other.line}"
-        yield entry.file, (entry.line, 1), f"{entry.file}:{entry.line}:1: {message}"
+            other = matrix.file, (matrix.line, 1)
+            taken += [(*first[name], name, other) for name in matrix.ids() if name in first]
+    for file, (row, _), name, (other_file, (other_row, _)) in taken:
+        message = f"the id '{name}' is taken by {other_file}:{other_row}"
+        yield file, (row, 1), f"{file}:{row}:1: {message}"

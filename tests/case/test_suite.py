@@ -130,6 +130,18 @@ def test_all_mistakes_of_all_files(folder):
     ]
 
 
+def test_an_id_is_taken_by_what_is_wrong_otherwise(folder):
+    """An id that stands twice is told with the other mistakes of the first that has it."""
+    (folder / "a.yaml").write_text(case("twice") + "  tga: 3\n" + case("twice"))
+    with pytest.raises(InvalidCases) as caught:
+        load(["a.yaml"])
+
+    assert [mistake.partition(": ")[0] for mistake in caught.value.mistakes] == [
+        "a.yaml:5:3",
+        "a.yaml:6:1",
+    ]
+
+
 def test_duplicate_ids(folder):
     """An id may stand once in all files."""
     (folder / "z.yaml").write_text(case("eps-two"))
