@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
+from harness.case.files import KNOWN, SUFFIX
 from harness.case.model import Case
 from harness.case.simpler import simpler
 from harness.case.strategies import cases
-from harness.case.suite import KNOWN, SUFFIX, load
+from harness.case.suite import load
 from harness.case.writer import to_yaml
 from harness.compare import Comparison, Divergence
 from harness.plan import Plan

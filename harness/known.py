@@ -11,9 +11,9 @@ from typing import Annotated
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from harness.case.document import read
+from harness.case.files import KNOWN, shipped, shown_name
 from harness.case.mistakes import located
 from harness.case.model import Model
-from harness.case.suite import KNOWN, shipped, shown_name
 from harness.compare import Comparison
 from harness.errors import InvalidCases
 

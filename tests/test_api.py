@@ -119,7 +119,7 @@ def test_the_shipped_suite_is_the_default(monkeypatch, tmp_path):
     (tmp_path / "suite.yaml").write_text(
         "- {id: own, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}]}\n"
     )
-    for module in ("case.suite", "known"):
+    for module in ("case.suite", "case.files", "known"):
         monkeypatch.setattr(f"harness.{module}.shipped", lambda: tmp_path)
 
     assert harness.run().summary["reference"].cases == 1

@@ -10,7 +10,8 @@ import torch
 from click.testing import CliRunner
 
 import harness
-from harness.case.suite import load, shipped
+from harness.case.files import shipped
+from harness.case.suite import load
 from harness.cli import cli
 from harness.fuzz import Search, save
 

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from harness.case.document import Document, parse
+from harness.case.files import KNOWN, SUFFIX, shipped, shown_name
 from harness.case.model import Case
-from harness.case.suite import KNOWN, SUFFIX, Entry, entries_of, load, shipped, shown_name
+from harness.case.suite import Entry, entries_of, load
 from harness.case.writer import to_yaml
 from harness.errors import InvalidCases, InvalidInput
 

@@ -1,20 +1,20 @@
-"""Which cases: files, folders and globs of ids, read, validated and selected."""
+"""Which cases: the items of files, read, validated and selected."""
 
 from __future__ import annotations
 
 import fnmatch
 import heapq
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from harness.case.compose import Place
 from harness.case.document import Document, scan
+from harness.case.files import case_files, shipped, shown_name
 from harness.case.line import line
 from harness.case.matrix import Matrix
 from harness.case.mistakes import located
@@ -22,24 +22,7 @@ from harness.case.model import Case
 from harness.case.selection import Selection, expression, hashed
 from harness.errors import InvalidCases, InvalidInput
 
-__all__ = ["KNOWN", "SUFFIX", "Entry", "Selection", "Suite", "entries_of", "hidden", "load"]
-__all__ += ["schema", "shipped", "shown_name"]
-
-KNOWN = "known.yaml"
-"""The file of known divergences, which holds no cases."""
-
-SUFFIX = ".yaml"
-"""The end of the names of case files, by which they are found in folders."""
-
-_SHIPPED = "cases"
-"""What reports call the folder of the shipped suite."""
-
-
-def shipped() -> Path:
-    """Return the folder of the shipped suite."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "suite"
-    return installed if installed.is_dir() else package.parent / "cases"
+__all__ = ["Entry", "Selection", "Suite", "entries_of", "load", "schema"]
 
 
 @dataclass(frozen=True)
@@ -210,14 +193,14 @@ def load(selectors: Sequence[str | Path] = ()) -> Suite:
     """
     globs: dict[str, set[str]] = {}
     paths: dict[str, Path] = {}
-    known: dict[str, Path] = {}
+    known: dict[Path, None] = {}
     wanted: list[tuple[str, str, set[str]]] = []
     for selector in selectors or [shipped()]:
         name, separator, glob = str(selector).partition("::")
         glob = glob if separator else "*"
-        listed = {shown_name(path): path for path in _files(name)}
-        known.update({shown: path for shown, path in listed.items() if path.name == KNOWN})
-        found = {shown: path for shown, path in listed.items() if path.name != KNOWN}
+        cases, lists = case_files(name)
+        known.update(dict.fromkeys(lists))
+        found = {shown_name(path): path for path in cases}
         paths.update(found)
         wanted.append((str(selector), glob, set(found)))
         for shown in found:
@@ -225,7 +208,7 @@ def load(selectors: Sequence[str | Path] = ()) -> Suite:
     suite = Suite(
         _entries(paths),
         {name: tuple(sorted(each)) for name, each in globs.items()},
-        known=tuple(known.values()),
+        known=tuple(known),
     )
     for selector, glob, files in wanted:
         if glob != "*" and not _matches(glob, [e for e in suite.entries if e.file in files]):
@@ -256,70 +239,6 @@ def _entries(paths: dict[str, Path]) -> tuple[Entry, ...]:
 
 def _matches(glob: str, entries: list[Entry]) -> bool:
     return any(fnmatch.fnmatchcase(case_id, glob) for entry in entries for case_id in entry.ids())
-
-
-def _files(name: str) -> Iterable[Path]:
-    if not name:
-        raise InvalidInput("an empty path; name a case file or a folder")
-    try:
-        return _found(Path(name))
-    except OSError as error:
-        raise InvalidInput(f"{error.filename or name}: cannot be read: {error.strerror}") from None
-
-
-def _found(path: Path) -> Iterable[Path]:
-    if not path.exists():
-        # What a report calls a shipped file is found from any folder.
-        path = _namesake(path) or path
-    if path.is_dir():
-        found = sorted(
-            each
-            for folder, _, names in os.walk(path, onerror=_refuse)
-            for each in (Path(folder, file) for file in names)
-            if each.suffix == SUFFIX and each.is_file()
-        )
-        if all(each.name == KNOWN for each in found):
-            raise InvalidInput(f"{path}: the folder has no case files (*{SUFFIX})")
-        return found
-    if not path.exists():
-        raise InvalidInput(f"{path}: no such file or folder")
-    if path.name == KNOWN:
-        raise InvalidInput(
-            f"{path}: holds known divergences, no cases; it is read with those beside it"
-        )
-    beside = path.with_name(KNOWN)
-    return [path, beside] if beside.is_file() else [path]
-
-
-def _namesake(path: Path) -> Path | None:
-    """Return what the shipped suite has under a name."""
-    if path.parts[:1] != (_SHIPPED,):
-        return None
-    found = shipped().joinpath(*path.parts[1:])
-    return found if found.exists() else None
-
-
-def hidden(selector: str) -> Path | None:
-    """Return the part of the shipped suite whose name is taken by another file or folder here."""
-    path = Path(selector.partition("::")[0])
-    if len(path.parts) == 1 or not path.exists():  # the suite as a whole needs no name
-        return None
-    found = _namesake(path)
-    return None if found is None or found.samefile(path) else found
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise error
-
-
-def shown_name(path: Path) -> str:
-    """Return the name of a case file in messages and reports, the same wherever it is run."""
-    absolute = path.resolve()
-    if absolute.is_relative_to(shipped()):
-        return (Path(_SHIPPED) / absolute.relative_to(shipped())).as_posix()
-    if absolute.is_relative_to(Path.cwd()):
-        return absolute.relative_to(Path.cwd()).as_posix()
-    return path.as_posix()
 
 
 _Named = tuple[str, Place, str]

@@ -52,7 +52,7 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
-    from harness.case.suite import KNOWN
+    from harness.case.files import KNOWN
     from harness.cli.output import targets_apart
     from harness.cli.progress import following
     from harness.fuzz import Search, save

@@ -71,9 +71,10 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     Exit status: 0 written, and it agrees; 1 written, and it diverges; 2 nothing is written.
     """
     from harness.api import run
+    from harness.case.files import shown_name
     from harness.case.scaffold import appended
     from harness.case.scaffolded import copied, made
-    from harness.case.suite import Suite, shown_name
+    from harness.case.suite import Suite
     from harness.report.document import write_whole
     from harness.report.failing import failures
     from harness.report.text import Sources, show

@@ -30,10 +30,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print the result
 def load(cases: tuple[str, ...]) -> Suite:
     """Read CASES, and say of which the suite has another of the same name."""
     from harness.case import suite
+    from harness.case.files import hidden
 
     found = suite.load(cases)
     for name in cases:
-        shipped = suite.hidden(name)
+        shipped = hidden(name)
         if shipped is not None:
             click.echo(f"{name}: read from this folder; the suite's own is {shipped}", err=True)
     return found

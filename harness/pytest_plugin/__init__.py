@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import __version__
-from harness.pytest_plugin.gather import KNOWN, Gatherer, folders
+from harness.case.files import KNOWN, shipped
+from harness.pytest_plugin.gather import Gatherer, folders
 from harness.verdicts import CLASSES
 
 if TYPE_CHECKING:
@@ -80,8 +81,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> CaseFile |
 
 
 def _is_below(path: Path, config: pytest.Config) -> bool:
-    from harness.case.suite import shipped
-
     return any(path.is_relative_to(folder) for folder in [*folders(config), shipped()])
 
 

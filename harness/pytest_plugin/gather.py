@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.case.files import KNOWN
 from harness.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from harness.plan import Plan
     from harness.report.collect import Collector
     from harness.report.model import Report, Summary
-
-KNOWN = "known.yaml"
-"""The name of files of known divergences, which hold no cases."""
 
 BEGUN = "begun"
 """What the report of an item's setup carries: its record is still to come."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from harness.case.suite import KNOWN, Suite, shipped, shown_name
+from harness.case.files import KNOWN, shipped, shown_name
+from harness.case.suite import Suite
 
 
 def selectors(suite: Suite) -> list[str]:

@@ -12,8 +12,9 @@ import torch
 from harness.adequacy.campaign import select
 from harness.adequacy.catalogue import planted, sound
 from harness.adequacy.trial import Trial
+from harness.case.files import shipped
 from harness.case.model import Case
-from harness.case.suite import load, shipped
+from harness.case.suite import load
 from harness.compare import stack
 
 torch.set_num_threads(1)

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 from reading import HEAD, mistakes, value
 
-from harness.case.suite import schema, shipped
+from harness.case.files import shipped
+from harness.case.suite import schema
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
 STEP = HEAD + "  steps:\n    - "

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading import HEAD
 
-from harness.case.suite import Selection, load, shipped, shown_name
+from harness.case.files import shipped, shown_name
+from harness.case.suite import Selection, load
 from harness.errors import InvalidCases, InvalidInput
 
 MATRIX = """\

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.case.suite import load, shipped
+from harness.case.files import shipped
+from harness.case.suite import load
 from harness.cli import main
 
 torch.set_num_threads(1)
