@@ -41,7 +41,7 @@ class Loaded:
         self.baseline: Target = resolve(plan.baseline, plan.timeout)
         info = self.baseline.info
         if info.absent is not None:
-            raise InvalidInput(f"--against {plan.baseline}: it cannot run here: {info.absent}")
+            raise InvalidInput(f"the baseline {plan.baseline} cannot run here: {info.absent}")
         with replacing() as replaced:
             # A baseline that is judged too is one worker process, not two.
             resolved = [

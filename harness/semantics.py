@@ -155,4 +155,4 @@ def declares(name: str, cls: type[Any]) -> Declares:
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join((ATTRIBUTE, *map(str, first["loc"])))
-        raise InvalidInput(f"--target {name}: {at}: {first['msg']}; see docs/targets.md") from None
+        raise InvalidInput(f"{name}: {at}: {first['msg']}; see docs/targets.md") from None

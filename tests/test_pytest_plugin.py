@@ -321,7 +321,7 @@ class TestOutcomes:
         result = run(project, "cases", "--target", "targets:Missing")
 
         result.assert_outcomes(errors=1)
-        result.stdout.fnmatch_lines(["--target targets:Missing: there is no class Missing; *"])
+        result.stdout.fnmatch_lines(["targets:Missing: there is no class Missing; *"])
         result.stdout.no_fnmatch_line("*Traceback*")
         assert result.ret == pytest.ExitCode.INTERRUPTED
 

@@ -163,7 +163,7 @@ def test_a_baseline_that_is_absent_is_refused(monkeypatch):
     """A baseline that cannot run here is refused with the reason."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
 
-    with pytest.raises(InvalidInput, match="it cannot run here: no CUDA device"):
+    with pytest.raises(InvalidInput, match="torch:device=cuda cannot run here: no CUDA device"):
         run(load(), Plan(("reference",), "torch:device=cuda"), jobs=0)
 
 

@@ -52,18 +52,18 @@ def torch_target(options: dict[str, str]) -> Target:
             continue
         if key not in OPTIONS:
             raise InvalidInput(
-                f"--target {name}: no option {key}; there are {', '.join(OPTIONS)} and threads"
+                f"{name}: no option {key}; there are {', '.join(OPTIONS)} and threads"
             )
         if value not in OPTIONS[key]:
-            raise InvalidInput(f"--target {name}: {key} must be one of {', '.join(OPTIONS[key])}")
+            raise InvalidInput(f"{name}: {key} must be one of {', '.join(OPTIONS[key])}")
     threads = options.get("threads", "1")
     if not threads.isdecimal() or not int(threads):
-        raise InvalidInput(f"--target {name}: threads must be a number from 1")
+        raise InvalidInput(f"{name}: threads must be a number from 1")
     chosen = {key: options.get(key, values[0]) for key, values in OPTIONS.items()}
     if chosen["compile"] != "none" and chosen["via"] != "module":
-        raise InvalidInput(f"--target {name}: compile= is of the module; leave out via=")
+        raise InvalidInput(f"{name}: compile= is of the module; leave out via=")
     if "cudnn" in options and chosen["device"] != "cuda":
-        raise InvalidInput(f"--target {name}: cudnn= is for device=cuda")
+        raise InvalidInput(f"{name}: cudnn= is for device=cuda")
     return module_target(
         name,
         torch.nn.BatchNorm2d,

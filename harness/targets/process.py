@@ -192,14 +192,14 @@ class ProcessTarget:
         self._conversation: Conversation | None = None
         self._number = 0
         if not command.strip():
-            raise InvalidInput(f"--target {spec}: name the command of the worker, as exec:COMMAND")
+            raise InvalidInput(f"{spec}: name the command of the worker, as exec:COMMAND")
         try:
             self._command = shlex.split(command)
             self.hello = self._start()
         except (OSError, ValueError, Crashed) as error:
             self._stop()
             raise InvalidInput(
-                f"--target {spec}: the worker cannot be started: {error}; "
+                f"{spec}: the worker cannot be started: {error}; "
                 "docs/protocol.md says what it must answer"
             ) from None
         self.info = self.hello.info(spec)

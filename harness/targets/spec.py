@@ -71,7 +71,7 @@ def resolve(spec: str | type[Any], timeout: float = TIMEOUT) -> Target:
     if not rest:
         names = ["torch", "reference", *sorted(registered)]
         raise InvalidInput(
-            f"--target {spec}: no such target{_meant(spec, names)}; name one of "
+            f"{spec or '(empty)'}: no such target{_meant(spec, names)}; name one of "
             f"{', '.join(names)}, a class as path/to/file.py:Class or package.module:Class, "
             "or a worker as exec:COMMAND"
         )
@@ -97,9 +97,7 @@ def _reference(spec: str, options: dict[str, str]) -> Target:
     classes = {"plain": BatchNorm2d, "fused": FusedBatchNorm2d}
     found = classes.get(options.pop("arithmetic", "plain"))
     if options or found is None:
-        raise InvalidInput(
-            f"--target {spec}: the option of reference is arithmetic={' or '.join(classes)}"
-        )
+        raise InvalidInput(f"{spec}: the option of reference is arithmetic={' or '.join(classes)}")
     return _class_target(spec, found)
 
 
@@ -108,7 +106,7 @@ def _options(spec: str, text: str) -> dict[str, str]:
     for part in filter(None, text.split(",")):
         key, separator, value = part.partition("=")
         if not separator or key in options:
-            raise InvalidInput(f"--target {spec}: '{part}' should be one of its kind, as key=value")
+            raise InvalidInput(f"{spec}: '{part}' should be one of its kind, as key=value")
         options[key] = value
     return options
 
@@ -118,7 +116,7 @@ def _module(spec: str, path: str) -> ModuleType:
         return _loaded(spec, lambda: importlib.import_module(path))
     file = Path(path)
     if not file.is_file():
-        raise InvalidInput(f"--target {spec}: there is no file {path}")
+        raise InvalidInput(f"{spec}: there is no file {path}")
     digest = hashlib.blake2b(str(file.resolve()).encode(), digest_size=4).hexdigest()
     name = f"_bn_harness_target_{file.stem}_{digest}"
 
@@ -143,9 +141,7 @@ def _loaded(spec: str, load: Callable[[], T]) -> T:
     except InvalidInput:
         raise
     except (Exception, SystemExit) as error:
-        raise InvalidInput(
-            f"--target {spec}: cannot be imported: {type(error).__name__}: {error}"
-        ) from None
+        raise InvalidInput(f"{spec}: cannot be imported: {type(error).__name__}: {error}") from None
 
 
 def _attribute(spec: str, module: ModuleType, name: str) -> object:
@@ -154,7 +150,7 @@ def _attribute(spec: str, module: ModuleType, name: str) -> object:
     except AttributeError:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
         raise InvalidInput(
-            f"--target {spec}: there is no class {name}; "
+            f"{spec}: there is no class {name}; "
             f"the module has {', '.join(sorted(classes)) or 'none'}"
         ) from None
     return found
@@ -168,7 +164,7 @@ def _adopt(spec: str, found: object) -> Target:
         target: Target = found
         return target
     raise InvalidInput(
-        f"--target {spec}: expected a class (an nn.Module or an array class) or a Target, "
+        f"{spec}: expected a class (an nn.Module or an array class) or a Target, "
         f"found {type(found).__name__}"
     )
 
@@ -184,7 +180,7 @@ def _class_target(name: str, cls: type[Any]) -> Target:
         info = replace(target.info, versions=versions, semantics=said.semantics())
         return FunctionTarget(info, target.execute)
     if "__call__" not in dir(cls):
-        raise InvalidInput(f"--target {name}: the class has no __call__(input)")
+        raise InvalidInput(f"{name}: the class has no __call__(input)")
     from harness.targets import array_class
     from harness.targets.driver import execute
 

@@ -272,7 +272,7 @@ def test_cases_of_other_versions_are_counted_aside(bn, tmp_path):
     [
         (["nowhere.yaml"], "nowhere.yaml"),
         (["cases.yaml::nobody"], "cases.yaml::nobody"),
-        (["cases.yaml", "--target", "nobody"], "--target nobody: no such target"),
+        (["cases.yaml", "--target", "nobody"], "nobody: no such target"),
         (["cases.yaml", "--target", "targets.py:Nobody"], "there is no class Nobody"),
         (["cases.yaml", "--against", "nobody"], "nobody: no such target"),
         (["cases.yaml", "-j", "0"], "'0' is neither a number from 1 nor 'auto'"),

@@ -109,7 +109,7 @@ OPTIONS = (
     (("run", "-k", "(" * 10_000), "("),
     (("run", "-k", "not " * 10_000), "not"),
     (("run", "--target", "no/such\nfile.py:X"), "no file"),
-    (("run", "--target", ":"), "--target"),
+    (("run", "--target", ":"), "no such target"),
     (("run", "--target", "os:system"), "os:system"),
     (("run", "--target", "torch:threads=" + "9" * 5000), "threads"),
     (("run", "--against", "\x1b[31m"), "no such target"),

@@ -171,7 +171,7 @@ def test_what_names_no_target_is_refused(spec, message):
         resolve(spec)
 
     assert message in str(refusal.value)
-    assert str(refusal.value).startswith(f"--target {spec}: ")
+    assert str(refusal.value).startswith(f"{spec}: ")
 
 
 def test_an_instance_is_no_target():
