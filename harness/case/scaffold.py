@@ -41,10 +41,10 @@ def appended(path: Path, case: Case) -> str:
     before = _text(path, name)
     _free(case.id, [shipped(), path] if before.strip() else [shipped()])
     document = _valid(before, name)
-    lead = _lead(before, document, name)
-    body = to_yaml([case])
+    end = "\r\n" if "\r\n" in before else "\n"
+    lead = _lead(before, document, name, end)
     indent = _indent(before, document)
-    body = "".join(f"{indent}{line}" for line in body.splitlines(keepends=True))
+    body = "".join(f"{indent}{line}{end}" for line in to_yaml([case]).rstrip("\n").split("\n"))
     after = f"{lead}{body}"
     try:
         entries = entries_of(_valid(after, name))[0]
@@ -95,7 +95,7 @@ def _valid(text: str, name: str) -> Document:
     return document
 
 
-def _lead(before: str, document: Document, name: str) -> str:
+def _lead(before: str, document: Document, name: str, end: str) -> str:
     """Return what comes before the new case, with an empty line in between."""
     if document.data == []:
         # An empty list is written "[]": nothing can follow it.
@@ -103,10 +103,10 @@ def _lead(before: str, document: Document, name: str) -> str:
         if not bracket or rest.strip():
             raise InvalidInput(f"{name}: an empty list; delete it, and the file can be appended to")
         before = kept
-    stripped = before.rstrip("\n")
+    stripped = before.rstrip("\r\n")
     if not stripped.strip():
         return ""
-    return f"{stripped}\n\n"
+    return f"{stripped}{end}{end}"
 
 
 def _indent(before: str, document: Document) -> str:

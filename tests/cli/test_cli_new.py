@@ -54,6 +54,16 @@ def test_what_stood_there_is_kept(file):
     assert text.startswith(THERE + "\n\n  - id: mine\n    why: a fact.\n")
 
 
+def test_lines_end_as_they_did(file):
+    """In a file whose lines end in CRLF the new ones do, too."""
+    file.write_bytes(THERE.replace("\n", "\r\n").encode())
+    new("mine", "--why", "a fact.", "--file", str(file))
+    text = file.read_bytes()
+
+    assert text.startswith(THERE.replace("\n", "\r\n").encode() + b"\r\n\r\n  - id: mine\r\n")
+    assert text.count(b"\n") == text.count(b"\r\n")
+
+
 def test_what_is_asked_for_is_in_the_case(file):
     """Each option is in the case, and what is left out is not."""
     options = "--shape 2x3x4x4 --momentum none --steps TE --grad --fill ones --no-affine"
