@@ -56,7 +56,7 @@ def _bar(stream: TextIO) -> Iterator[Listener]:
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} cases"),
         TextColumn("{task.speed:,.0f}/s"),
-        TextColumn("{task.fields[failed]:,} diverge"),
+        TextColumn("{task.fields[failed]:,} fail"),
         TimeElapsedColumn(),
     )
     with Bar(*columns, console=Console(file=stream), transient=True) as bar:
@@ -71,4 +71,4 @@ def _bar(stream: TextIO) -> Iterator[Listener]:
 @contextmanager
 def _lines(stream: TextIO) -> Iterator[Listener]:
     lines = Lines(stream)
-    yield lambda progress: lines.tell(progress.done, f", {progress.failed:,} diverge")
+    yield lambda progress: lines.tell(progress.done, f", {progress.failed:,} fail")

@@ -27,8 +27,8 @@ def test_a_line_comes_ten_seconds_after_the_one_before(monkeypatch):
             listener(Progress(1000 * second, second))
 
     assert log.getvalue().splitlines() == [
-        "10,000 cases, 1,000 a second, 10 diverge",
-        "20,000 cases, 1,000 a second, 20 diverge",
+        "10,000 cases, 1,000 a second, 10 fail",
+        "20,000 cases, 1,000 a second, 20 fail",
     ]
 
 
