@@ -2,49 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import locale
-import os
-import signal
 import sys
 import warnings
-
-# The public getsignal makes an enum of what it returns: 4 µs instead of 0.06.
-from _signal import getsignal  # type: ignore[import-not-found]  # typeshed leaves it out
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from functools import cache, partial
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM)
-"""Those whose handlers are put back."""
+from harness.targets.settings import LEFT, Setting, of_python, of_the_module, of_torch
 
-_LEFT = object()
 _SMALLEST = 5e-324
-
-
-class Setting(NamedTuple):
-    """A piece of global state.
-
-    Attributes
-    ----------
-    name : str
-        As docs/faults.md spells it.
-    read : callable
-        Returns its value, as an object that nobody else changes.
-    write : callable
-        Takes such a value.
-    during : object
-        The value that it has while a case runs; without one, what the caller has.
-    """
-
-    name: str
-    read: Callable[[], Any]
-    write: Callable[[Any], object]
-    during: Any = _LEFT
 
 
 class _Session(NamedTuple):
@@ -139,93 +109,9 @@ def _prepared(
     torch: bool,
 ) -> tuple[tuple[Setting, ...], list[Callable[[], Any]], list[int]]:
     """Return the settings, what reads each, and the places of those that a case fixes."""
-    found = (*_of_python(), *(_of_torch() if torch else ()))
-    fixed = [index for index, each in enumerate(found) if each.during is not _LEFT]
+    found = (*of_python(), *(of_torch() if torch else ()))
+    fixed = [index for index, each in enumerate(found) if each.during is not LEFT]
     return found, [each.read for each in found], fixed
-
-
-def _of_python() -> Iterator[Setting]:
-    yield Setting("working folder", _folder, _enter)
-    yield Setting("environment variables", _variables, _set_variables)
-    yield Setting("`sys.path`", lambda: list(sys.path), partial(sys.path.__setitem__, slice(None)))
-    for name in ("stdin", "stdout", "stderr"):
-        yield _attribute("sys", sys, name)
-    for number in range(3):
-        yield Setting(f"descriptor {number}", partial(_open, number), partial(_reopen, number))
-    yield Setting("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit)
-    yield Setting("trace function", sys.gettrace, sys.settrace)
-    yield Setting("garbage collector", gc.isenabled, lambda on: gc.enable() if on else gc.disable())
-    yield Setting("its thresholds", gc.get_threshold, lambda counts: gc.set_threshold(*counts))
-    yield Setting(
-        "locale",
-        partial(locale.setlocale, locale.LC_ALL),
-        partial(locale.setlocale, locale.LC_ALL),
-    )
-    for number in SIGNALS:
-        handle = partial(signal.signal, number)
-        yield Setting(f"handler of {number.name}", partial(getsignal, number), handle)
-    yield Setting("alarm", _is_set, _silence)
-
-
-def _of_torch() -> Iterator[Setting]:
-    import torch
-
-    modes: list[Any] = []  # one that is collected ends
-
-    def infer(on: bool) -> None:
-        modes.append(torch.inference_mode(on))
-        modes[-1].__enter__()
-
-    def place(device: torch.device | None) -> None:
-        torch.set_default_device(None if device is None or device.type == "cpu" else device)
-
-    cpu = torch.device("cpu")
-
-    def placed() -> torch.device | None:
-        # Where no mode and no default type moves it, it need not be tried out, which takes 3 µs.
-        if not torch._C._len_torch_function_stack() and torch._C._get_default_device() == "cpu":
-            return cpu
-        try:
-            return torch.empty(0).device
-        except (AssertionError, RuntimeError):  # there is no such device
-            return None
-
-    yield Setting("torch: default device", placed, place, cpu)
-    yield Setting(
-        "torch: default dtype", torch.get_default_dtype, torch.set_default_dtype, torch.float32
-    )
-    yield Setting("torch: inference mode", torch.is_inference_mode_enabled, infer, during=False)
-    yield Setting("torch: autograd", torch.is_grad_enabled, torch._C._set_grad_enabled, during=True)
-    yield Setting(
-        "torch: autocast",
-        partial(torch.is_autocast_enabled, "cpu"),
-        partial(torch.set_autocast_enabled, "cpu"),
-        during=False,
-    )
-    yield Setting("torch: threads", torch.get_num_threads, torch.set_num_threads)
-    yield Setting(
-        "torch: deterministic algorithms",
-        torch.are_deterministic_algorithms_enabled,
-        torch.use_deterministic_algorithms,
-    )
-    yield from _of_the_module()
-
-
-@cache
-def _of_the_module() -> tuple[Setting, ...]:
-    """Return what ``torch.nn.BatchNorm2d`` is made of."""
-    import torch
-
-    return tuple(
-        _attribute(owner.__name__, owner, name)
-        for owner, names in (
-            (torch, ("batch_norm", "native_batch_norm")),
-            (torch.nn.functional, ("batch_norm",)),
-            (torch.nn, ("BatchNorm2d",)),
-            (torch.nn.BatchNorm2d, ("forward", "__call__", "_check_input_dim")),
-        )
-        for name in names
-    )
 
 
 @contextmanager
@@ -237,7 +123,7 @@ def replacing() -> Iterator[list[str]]:
     list of str
         Afterwards, the names of what was replaced.
     """
-    watched = _of_the_module() if "torch" in sys.modules else ()
+    watched = of_the_module() if "torch" in sys.modules else ()
     before = [each.read() for each in watched]
     names: list[str] = []
     try:
@@ -267,57 +153,3 @@ def _torch_begun() -> Any:  # noqa: ANN401  # a tensor
     import torch
 
     return torch.Generator().manual_seed(0).get_state()
-
-
-def _attribute(owner: str, holder: object, name: str) -> Setting:
-    return Setting(
-        f"`{owner}.{name}`", partial(getattr, holder, name), partial(setattr, holder, name)
-    )
-
-
-def _folder() -> str | None:
-    try:
-        return os.getcwd()  # noqa: PTH109  # Path.cwd makes a Path of it
-    except OSError:  # it is gone
-        return None
-
-
-def _enter(folder: str | None) -> None:
-    if folder is not None:
-        os.chdir(folder)
-
-
-def _variables() -> dict[bytes, bytes]:
-    # os.environ decodes each: 24 µs instead of 0.2.
-    return dict(os.environ._data)  # type: ignore[attr-defined]  # what the mapping is made of
-
-
-def _set_variables(values: dict[bytes, bytes]) -> None:
-    os.environ.clear()
-    os.environb.update(values)
-
-
-def _open(number: int) -> bool:
-    try:
-        os.get_inheritable(number)
-    except OSError:
-        return False
-    return True
-
-
-def _reopen(number: int, was_open: bool) -> None:
-    """Have a descriptor that was closed lead nowhere, so that no other file comes to have it."""
-    if was_open:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        if nowhere != number:
-            os.dup2(nowhere, number)
-            os.close(nowhere)
-
-
-def _is_set() -> bool:
-    return signal.getitimer(signal.ITIMER_REAL)[0] > 0
-
-
-def _silence(was_set: bool) -> None:
-    if not was_set:
-        signal.setitimer(signal.ITIMER_REAL, 0)
