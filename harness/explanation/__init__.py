@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from harness.case import needs
+from harness.case.files import case_files
 from harness.case.find import find
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
@@ -92,8 +94,11 @@ def explain(
         There is no such case or target, one of them cannot run here, or the case does not hold
         for the baseline's version of torch.
     """
-    chosen = case if isinstance(case, Case) else find(case)[1]
-    return explained(Worker(Plan((target,), against)), chosen)
+    known: list[Path] = []
+    if not isinstance(case, Case):
+        entry, case = find(case)
+        known = case_files(entry.file)[1]
+    return explained(Worker(Plan((target,), against, known=tuple(known))), case)
 
 
 def explained(here: Worker, case: Case) -> Explanation:
@@ -113,6 +118,7 @@ def explained(here: Worker, case: Case) -> Explanation:
     told = (Told(each.name, each.trace, found) for each, found in zip(heard, assessed, strict=True))
     baseline, *targets = heard
     ((*_, found),) = judge([Hearing(case, here.torch, baseline, tuple(targets))])
+    here.known.unmet().apply(found)
     return Explanation(case, tuple(told), found)
 
 
@@ -145,7 +151,9 @@ def _verdict(found: Comparison, baseline: str) -> list[Block]:
 def _sentence(found: Comparison, baseline: str) -> str:
     words = f"{found.target}: {found.verdict}"
     if found.reason:
-        words += f", {found.reason}"
+        words += f", {found.reason.rstrip('.')}"
+    if found.link:
+        words += f" ({found.link})"
     if found.bitwise_equal and found.target != baseline:
         words += f"; equal to {baseline} bit for bit"
     if found.worst is not None:

@@ -88,6 +88,20 @@ def test_what_a_run_leaves_out_is_not_explained(tmp_path):
         harness.explain(newer, against=old)
 
 
+def test_a_known_divergence_is_told_as_a_run_tells_it(tmp_path):
+    """What known.yaml beside the file lists is known, with reason and link."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "- {id: one, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}],\n"
+        "   expect: [{after: 1, running_mean: [3]}]}\n"
+    )
+    (tmp_path / "known.yaml").write_text(
+        "- {target: '*', case: one, quantity: running_mean, reason: so., link: there}\n"
+    )
+
+    assert "reference: known, so (there)" in str(harness.explain(f"{path}::one"))
+
+
 def test_the_id_of_a_matrix_leads_to_one_of_its_cases():
     """A matrix is no case; the message has the id of one that can be explained."""
     with pytest.raises(InvalidInput, match="a matrix; name one of its cases, as flags") as refusal:
