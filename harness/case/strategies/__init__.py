@@ -44,6 +44,7 @@ _MIXTURES = (
     ("train", "eval", "call"),
     ("train", "eval", "set"),
     ("train", "eval", "save", "load"),
+    ("train", "call", "save", "load"),
     ("train", "eval", "cast"),
     ("train", "call"),
     ("train", "call", "set"),

@@ -23,8 +23,8 @@ from harness.trace import STATE
 KINDS = ("train", "eval", "set", "call", "cast", "save", "load")
 """The kinds of step, the simplest first."""
 
-_NAMES = ("a", "b")
-"""Names under which state dicts are saved."""
+_NAMES = ("a", "a", "a", "b")
+"""Names under which state dicts are saved, mostly the first: a load needs a save of its name."""
 
 
 @st.composite
