@@ -17,6 +17,7 @@ from harness.case.find import find
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
 from harness.compare.assess import assess
+from harness.compare.findings import CONSISTENCY
 from harness.compare.follow import follow
 from harness.errors import InvalidInput
 from harness.explanation.blocks import Block, Heading, Lines, Words
@@ -161,6 +162,12 @@ def _sentence(found: Comparison, baseline: str) -> str:
             f". The largest error is {found.worst.ratio:.3g} of its bound, "
             f"in {found.worst.quantity} of step {found.worst.step + 1}"
         )
+    judged = [each for each in found.measured if each.holding.quantity != CONSISTENCY]
+    unjudged = sum(each.figures.unjudged for each in judged)
+    if unjudged:
+        elements = sum(each.elements for each in judged)
+        words += f". {unjudged:,} of {elements:,} numbers have no finite bound, and are held to "
+        words += "published ones alone"
     return f"{words}."
 
 

@@ -167,7 +167,7 @@ def _beside(first: Sequence[tuple[str, Assessed]]) -> Iterator[Block]:
                 *(_value(assessed.judged.get(quantity), index) for _, assessed in first),
                 repr(float(judged.expected.values[index])),
                 *(_ulp(assessed.judged.get(quantity), index) for _, assessed in first),
-                f"{judged.figures.ratio:.3g}",
+                _of_bound(judged, index),
             )
         )
     if rows:
@@ -182,6 +182,13 @@ def _value(judged: Judged | None, index: tuple[int, ...]) -> str:
 
 def _ulp(judged: Judged | None, index: tuple[int, ...]) -> str:
     return "" if judged is None else f"{ulps(judged.array, judged.expected)[index]:.3g}"
+
+
+def _of_bound(judged: Judged, index: tuple[int, ...]) -> str:
+    unjudged = judged.expected.unjudged
+    if unjudged is not None and unjudged[index]:
+        return "no bound"
+    return f"{judged.figures.ratio:.3g}"
 
 
 def _repeated(done: Sequence[tuple[str, list[Assessed]]]) -> Iterator[Block]:

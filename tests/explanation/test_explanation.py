@@ -102,6 +102,14 @@ def test_a_known_divergence_is_told_as_a_run_tells_it(tmp_path):
     assert "reference: known, so (there)" in str(harness.explain(f"{path}::one"))
 
 
+def test_what_has_no_bound_is_said_to_have_none():
+    """Where arithmetic may overflow no value can be held against an element, and it is said."""
+    text = str(harness.explain("squares-that-overflow-make-the-variance-infinite"))
+
+    assert re.search(r"output\[0, 0, 0, 0\] +0\.0 .* no bound\n", text)
+    assert "5 of 6 numbers have no finite bound, and are held to published ones alone." in text
+
+
 def test_the_id_of_a_matrix_leads_to_one_of_its_cases():
     """A matrix is no case; the message has the id of one that can be explained."""
     with pytest.raises(InvalidInput, match="a matrix; name one of its cases, as flags") as refusal:
