@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 import click
 
 from harness.cli import options
+from harness.errors import InvalidInput
 
 
 @click.command(name="targets")
@@ -22,11 +23,15 @@ def command(as_json: bool) -> None:
         "torch:device=cuda": "torch.nn.BatchNorm2d on a CUDA device",
         "reference": "the local reimplementation in NumPy",
     }
-    described |= {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    for entry in entry_points(group=GROUP):
+        described.setdefault(entry.name, entry.value)  # a name of the harness stays its own
     rows = []
     for name, text in described.items():
-        info = resolve(name).info
-        rows.append({"target": name, "description": text, "absent": info.absent})
+        try:
+            absent = resolve(name).info.absent
+        except InvalidInput as error:  # of someone's package, which the others are not held to
+            absent = str(error).removeprefix(f"{name}: ")
+        rows.append({"target": name, "description": text, "absent": absent})
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return

@@ -24,7 +24,7 @@ from harness.compare.follow import follow
 from harness.compare.judged import Account, Assessed
 from harness.compare.published import published
 from harness.dtypes import name_of
-from harness.trace import RESULTS, STATE, Array, Raised, same_bits
+from harness.trace import RESULTS, STATE, Array, same_bits
 
 __all__ = [
     "Account",
@@ -138,18 +138,18 @@ def _step(
     saved: tuple[dict[str, Any], dict[str, Any]],
 ) -> bool:
     """Compare one execution; return whether the next is worth comparing."""
-    missing = _unsupported(target, baseline.done.raised)
+    differing = list(
+        discrete.errors(
+            at, target.asked.step.expected_error, target.done.raised, baseline.done.raised
+        )
+    )
+    missing = _unsupported(target, differing)
     if missing is not None:
         found.reason = found.reason or missing
         found.bitwise_equal = False
         if not target.done.results:
             return False
     else:
-        differing = list(
-            discrete.errors(
-                at, target.asked.step.expected_error, target.done.raised, baseline.done.raised
-            )
-        )
         found.divergences += differing
         if any(each.aspect == "error" for each in differing):
             return False
@@ -167,13 +167,16 @@ def _step(
     return True
 
 
-def _unsupported(target: Assessed, baseline: Raised | None) -> str | None:
+def _unsupported(target: Assessed, differing: Sequence[Divergence]) -> str | None:
+    """Return why a target cannot do a step: it says so, by an error that is not the baseline's."""
     if target.done.unsupported is not None:
         return target.done.unsupported
     raised = target.done.raised
-    if raised is not None and raised.type == "NotImplementedError" and baseline is None:
-        return raised.message or f"{raised.phase} is not implemented"
-    return None
+    if raised is None or raised.type != "NotImplementedError":
+        return None
+    if not any(each.culprit == "target" for each in differing):
+        return None
+    return raised.message or f"{raised.phase} is not implemented"
 
 
 def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline: Assessed) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
@@ -246,6 +248,17 @@ def test_targets_are_listed(bn):
         "torch:device=cuda",
         "reference",
     ]
+
+
+def test_a_registered_target_that_is_broken_is_listed_as_such(bn, monkeypatch):
+    """One package's entry point that cannot be imported does not hide the other targets."""
+    broken = EntryPoint("broken", "nowhere:Nobody", "bn_harness.targets")
+    for module in ("cli.targets", "targets.spec"):
+        monkeypatch.setattr(f"harness.{module}.entry_points", lambda **_: [broken])
+    code, out, _ = bn("targets")
+
+    assert code == 0
+    assert re.search(r"^broken +nowhere:Nobody \(absent: cannot be imported: Module", out, re.M)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,40 @@ def test_a_type_refused_by_not_implemented_error_is_unsupported():
     assert (found.verdict, found.reason) == ("unsupported", "only float32")
 
 
+INTEGERS = {"shape": [2, 2, 2, 2], "fill": "ones", "dtype": "int64"}
+SINGLE = {"shape": [1, 2, 1, 1], "fill": "ones"}
+
+
+@pytest.mark.parametrize(
+    ("given", "raises"),
+    [
+        (SINGLE, {"type": "ValueError", "match": "more than 1 value"}),
+        (SINGLE, None),
+        (INTEGERS, {"type": "NotImplementedError", "match": "not implemented for"}),
+    ],
+)
+def test_a_refusal_is_no_wrong_error(given, raises):
+    """Where torch raises another error, or has other words, NotImplementedError is a refusal."""
+
+    class Never(BatchNorm2d):
+        def __call__(self, given):
+            raise NotImplementedError("never")
+
+    step = {"input": given} if raises is None else {"input": given, "raises": raises}
+    found = result(Never, case({"train": step}))
+
+    assert (found.verdict, found.reason, found.divergences) == ("unsupported", "never", [])
+
+
+def test_what_torch_does_not_implement_is_judged():
+    """NotImplementedError agrees where it is what torch raises, with the state that it leaves."""
+    step = {"train": {"input": INTEGERS, "raises": {"type": "NotImplementedError"}}}
+    uncounted = result(OnlyFloat32, case(step))
+
+    assert result(BatchNorm2d, case(step)).verdict == "agree"
+    assert [each.quantity for each in uncounted.divergences] == ["num_batches_tracked"]
+
+
 def test_a_constructor_that_is_not_implemented_is_unsupported():
     """NotImplementedError of the constructor makes the case unsupported."""
 
