@@ -415,7 +415,7 @@ class TestReport:
         )
 
         result.assert_outcomes(passed=1, failed=1)
-        result.stdout.fnmatch_lines(["partial: *"])
+        result.stdout.fnmatch_lines(["1 item has not finished, *", "partial: *"])
         report = json.loads(Path("r.json").read_text())
         assert report["partial"] is True
         assert report["summary"]["targets:Crashing"]["cases"] == 1

@@ -90,14 +90,18 @@ class Gatherer:
         fine = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         stopped = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         records = [Record.unpacked(text) for text in self.packed.values()]
+        unfinished = len(self.begun - set(self.packed))
+        if unfinished:
+            items = "items have" if unfinished > 1 else "item has"
+            self.lines.append(
+                f"{unfinished} {items} not finished, and nothing is known of their cases"
+            )
         if not records:
             if file is not None:
                 self.lines.append(f"no case ran, so that {file} is not written")
                 session.exitstatus = pytest.ExitCode.USAGE_ERROR if fine else exitstatus
             return
-        partial = bool(
-            stopped or session.shouldfail or session.shouldstop or self.begun - set(self.packed)
-        )
+        partial = bool(stopped or session.shouldfail or session.shouldstop or unfinished)
         report, mistakes = reported(plan(self.config), records, partial=partial)
         self.lines += _lines(report)
         self.lines += mistakes
