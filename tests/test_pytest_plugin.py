@@ -201,12 +201,12 @@ class TestOutcomes:
 
         result.assert_outcomes(passed=1, failed=1)
         result.stdout.fnmatch_lines([
-            "step 1: running_var[[]?] is *, exactly *, * times the bound, *",
+            "step 1 (train): running_var[[]?] is *, exactly *, * times the bound, *",
             "  why: The running variance takes n - 1.",
             "  reproduce: bn-harness run cases/edge.yaml::running-variance-is-unbiased "
             "--target targets:Biased",
         ])  # fmt: skip
-        result.stdout.fnmatch_lines(["FAILED cases/edge.yaml::running-variance*: step 1: runn*"])
+        result.stdout.fnmatch_lines(["FAILED cases/edge.yaml::running-variance*: step 1 (train*"])
         result.stdout.no_fnmatch_line("*Traceback*")
         result.stdout.no_fnmatch_line("*.py:[0-9]*")
 
@@ -239,14 +239,14 @@ class TestOutcomes:
         result = run(project, file)
 
         result.assert_outcomes(passed=1, failed=1)
-        result.stdout.fnmatch_lines(["step 1: running_mean[[]1] is 0.0, published as 3*"])
+        result.stdout.fnmatch_lines(["step 1 (eval): running_mean[[]1] is 0.0, published as 3*"])
 
     def test_inaccurate_baseline(self, project: pytest.Pytester) -> None:
         """Where the baseline is wrong and the target is not, the case passes and says so."""
         result = run(project, "cases/edge.yaml", "--conformance-against=targets:Biased", "-rP")
 
         result.assert_outcomes(passed=2)
-        result.stdout.fnmatch_lines(["step 1: running_var*(targets:Biased's own)"])
+        result.stdout.fnmatch_lines(["step 1 (train): running_var*(targets:Biased's own)"])
         result.stdout.fnmatch_lines(["reference: 2 cases: 1 agree, 1 baseline inaccurate"])
 
     def test_unsupported(self, project: pytest.Pytester) -> None:

@@ -62,7 +62,8 @@ class Found:
         sources = Sources(Suite((self.entry,), {}))
         lines = list(explained(self._report, case, self.target, sources))
         blamed = [each for each in result.divergences if each.culprit != "baseline"]
-        first = [describe(each, self.about.baseline) for each in blamed or result.divergences][:1]
+        telling, steps = (blamed or result.divergences)[:1], sources.kinds(case)
+        first = [describe(each, self.about.baseline, steps) for each in telling]
         return "\n".join([*first, *(line for line in lines if line.strip() not in first)])
 
     def reproduction(self, glob: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
 from rich.table import Table
 from rich.text import Text
 
-from harness.case.suite import Suite
+from harness.case.suite import Entry, Suite
 from harness.report.console import Output
 from harness.report.failing import failures, kinds, listed, samples
 from harness.report.model import CaseResult, Divergence, Report
@@ -37,10 +37,18 @@ class Sources:
 
     def why(self, case: CaseResult) -> str:
         """Return the `why` of a case, of its matrix for a matrix case."""
-        for entry in self.suite.entries:
-            if entry.file == case.file and entry.line == case.line:
-                return entry.item.why
-        return ""
+        entry = self._entry(case)
+        return entry.item.why if entry else ""
+
+    def kinds(self, case: CaseResult) -> list[str]:
+        """Return the kind of each step of a case, "train" for one; none where it is not there."""
+        entry = self._entry(case)
+        found = entry.cases(lambda name: name == case.id) if entry else iter(())
+        return [step.kind for each in found for step in each.steps]
+
+    def _entry(self, case: CaseResult) -> Entry | None:
+        at = case.file, case.line
+        return next((each for each in self.suite.entries if (each.file, each.line) == at), None)
 
 
 def reproduction(
@@ -57,9 +65,11 @@ def reproduction(
     return shlex.join(command)
 
 
-def describe(divergence: Divergence, baseline: str = "torch") -> str:
-    """Return one difference as a sentence."""
+def describe(divergence: Divergence, baseline: str = "torch", kinds: Sequence[str] = ()) -> str:
+    """Return one difference as a sentence; `kinds` are those of the case's steps, if known."""
     place = "before the first step" if divergence.step < 0 else f"step {divergence.step + 1}"
+    if 0 <= divergence.step < len(kinds):
+        place += f" ({kinds[divergence.step]})"
     if divergence.repetition:
         place += f", repetition {divergence.repetition + 1}"
     where = f"{divergence.quantity}{divergence.index or ''}"
@@ -188,8 +198,9 @@ def explained(report: Report, case: CaseResult, target: str, sources: Sources) -
         also = "" if result.verdict in ("crash", "timeout") else "unsupported: "
         yield f"  {also}{result.reason}"
     blamed = [each for each in result.divergences if each.culprit != "baseline"]
+    steps = sources.kinds(case)
     for divergence in blamed or result.divergences:
-        yield f"  {describe(divergence, report.baseline)}"
+        yield f"  {describe(divergence, report.baseline, steps)}"
     if case.file != PYTHON:
         accuracy = report.selection.get("accuracy")
         run = target if target in report.targets else report.targets[0]

@@ -364,4 +364,4 @@ def test_a_jobs_summary_has_what_failed():
 
     assert "Half`: **diverges**" in page
     assert "\n      why: w ```\n" in page
-    assert "step 1: output[" in page
+    assert "step 1 (train): output[" in page

@@ -57,7 +57,7 @@ def test_each_failure_has_its_own_reason():
 
     assert "why: reason 1." in text
     assert "why: reason 2." in text
-    assert text.count("step 1: running_var[") == 2
+    assert text.count("step 1 (train): running_var[") == 2
 
 
 def test_cases_that_no_file_has_are_not_said_to_be_reproduced():
