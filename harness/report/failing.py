@@ -12,6 +12,9 @@ from harness.verdicts import FAILED
 _PLAIN = frozenset(("value", "state", "error", "input", "published"))
 """Aspects that go without saying."""
 
+_DECLARED = frozenset(("num_batches_tracked's presence", "output's layout", "grad_input's layout"))
+"""Differences that a class can declare by its attribute."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -66,6 +69,11 @@ def listed(kinds: Sequence[Kind]) -> str:
     first, *rest = kinds
     words = [f"{first.words} ({first.cases:,} case{'s' if first.cases > 1 else ''})"]
     return ", ".join([*words, *(f"{kind.words} ({kind.cases:,})" for kind in rest)])
+
+
+def declarable(kinds: Sequence[Kind]) -> bool:
+    """Whether a target fails by what it could declare to be meant."""
+    return not _DECLARED.isdisjoint(kind.words for kind in kinds)
 
 
 def samples(report: Report, most: int) -> dict[str, tuple[list[CaseResult], int]]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.case.suite import Entry, Suite
 from harness.report.console import Output
-from harness.report.failing import failures, kinds, listed, samples
+from harness.report.failing import declarable, failures, kinds, listed, samples
 from harness.report.model import CaseResult, Divergence, Report
 from harness.verdicts import HELD, VERDICTS
 
@@ -25,6 +25,11 @@ SHOWN = 10
 
 PYTHON = "(python)"
 """In place of the file, for cases that were made in Python."""
+
+_MEANT = (
+    "a counter that is absent, or a memory format of its own, can be declared where it is meant: "
+    'docs/targets.md, "Documented differences"'
+)
 
 _COUNTS = ("cases", *VERDICTS, "bitwise_equal")
 
@@ -166,6 +171,8 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         cases, more = failing[target]
         if len(cases) + more > 1:
             console.print(Text(f"{target} fails by {listed(found)}"), soft_wrap=True)
+        if declarable(found):
+            console.print(Text(_MEANT), soft_wrap=True)
     for target in report.targets:
         for line in _unsupported(report, target):
             console.print(Text(line), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 import torch
 
@@ -117,6 +118,21 @@ def test_it_is_said_by_what_a_target_fails():
         in to_html(report)
     )
     assert f"by {counted}\n" in str(told.value)
+
+
+def test_it_is_said_what_can_be_declared():
+    """Where a class fails by its memory format alone, the remedy is named; else it is not."""
+
+    class Flat(BatchNorm2d):
+        def __call__(self, given):
+            return np.ascontiguousarray(super().__call__(given))
+
+    given = {"shape": [2, 2, 3, 3], "fill": "normal", "layout": "channels_last"}
+    plain = case().model_dump(exclude_unset=True, by_alias=True)
+    flat = Case.model_validate({**plain, "steps": [{"eval": {"input": given}}]})
+
+    assert 'can be declared where it is meant: docs/targets.md, "Doc' in shown([flat], [Flat])
+    assert "can be declared" not in shown([case(0)], [Biased])
 
 
 def test_of_many_failures_each_kind_is_shown():
