@@ -83,6 +83,8 @@ class Search:
         SPECs as on the command line, or classes.
     against : str
         The baseline.
+    known : sequence of pathlib.Path
+        Files of known divergences, beside that of the suite.
     seed : int, optional
         Where the search starts; the same seed tries the same cases. By default another each time.
     memory : Path, optional
@@ -110,7 +112,7 @@ class Search:
     memory: Path | None = None
     listener: Callable[[int], None] = lambda _: None
     found_after: int | None = field(default=None, init=False)
-    _known: dict[bytes, Comparison | None] = field(default_factory=dict, init=False)
+    _tried: dict[bytes, Comparison | None] = field(default_factory=dict, init=False)
     _find: Find | None = field(default=None, init=False)
     _end: float = field(default=0.0, init=False)
 
@@ -122,7 +124,7 @@ class Search:
     @property
     def tried(self) -> int:
         """Distinct cases that were executed."""
-        return len(self._known)
+        return len(self._tried)
 
     def saved(self, folder: Path) -> Find | None:
         """Return the first of the cases in a folder in which a target diverges, None if none does.
@@ -170,10 +172,10 @@ class Search:
 
     def _judged(self, case: Case) -> Comparison | None:
         key = hashlib.blake2b(repr(case).encode(), digest_size=16).digest()
-        if key not in self._known:
-            self._known[key] = self.judge(case)
+        if key not in self._tried:
+            self._tried[key] = self.judge(case)
             self.listener(self.tried)
-        return self._known[key]
+        return self._tried[key]
 
     def _round(self, number: int) -> None:
         phases = [Phase.generate, Phase.shrink]
