@@ -66,10 +66,8 @@ def run(
     asked = [targets] if isinstance(targets, str | type) else targets
     if not asked:
         raise InvalidInput("targets: there are none; name at least one")
-    suite = _suite(cases).select(_selection(expression, tags, sample))
-    full = cases is not None
-    plan = Plan(tuple(asked), against, accuracy, full, known=_known(suite, known))
-    outcome = _outcome(suite, plan)
+    selection = _selection(expression, tags, sample)
+    _, outcome = _run(cases, asked, selection, known, against=against, accuracy=accuracy)
     for mistake in outcome.mistakes:
         warnings.warn(mistake, stacklevel=2)
     return outcome.report
@@ -79,16 +77,22 @@ def _selection(expression: str, tags: str | Sequence[str], sample: int | None) -
     return Selection(expression, (tags,) if isinstance(tags, str) else tuple(tags), sample)
 
 
-def _known(suite: Suite, more: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
-    listed = [more] if isinstance(more, str | Path) else more
-    return (*suite.known, *map(Path, listed))
-
-
-def _outcome(suite: Suite, plan: Plan) -> Outcome:
-    selection = suite.selection
-    chosen = {**asdict(selection), "tags": list(selection.tags), "accuracy": plan.accuracy}
+def _run(
+    cases: Cases,
+    targets: Sequence[str | type[Any]],
+    selection: Selection,
+    known: str | Path | Sequence[str | Path],
+    *,
+    against: str,
+    accuracy: str | None = None,
+) -> tuple[Suite, Outcome]:
+    suite = _suite(cases).select(selection)
+    listed = [known] if isinstance(known, str | Path) else known
+    full = cases is not None
+    plan = Plan(tuple(targets), against, accuracy, full, known=(*suite.known, *map(Path, listed)))
+    chosen = {**asdict(selection), "tags": list(selection.tags), "accuracy": accuracy}
     chosen = {key: value for key, value in chosen.items() if value}
-    return run_suite(suite, plan, jobs=0, selection=chosen, whole=not (chosen or plan.full))
+    return suite, run_suite(suite, plan, jobs=0, selection=chosen, whole=not (chosen or full))
 
 
 def _suite(cases: Cases) -> Suite:
@@ -132,10 +136,8 @@ def assert_conforms(
         Most failing cases that the message explains.
     """
     __tracebackhide__ = True
-    suite = _suite(cases).select(_selection(expression, tags, sample))
-    full = cases is not None
-    plan = Plan((target,), against, full=full, known=_known(suite, known))
-    outcome = _outcome(suite, plan)
+    selection = _selection(expression, tags, sample)
+    suite, outcome = _run(cases, [target], selection, known, against=against)
     report = outcome.report
     found = samples(report, shown)
     if found:
