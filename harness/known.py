@@ -172,19 +172,16 @@ def load(paths: Iterable[Path]) -> KnownDivergences:
     InvalidCases
         All mistakes of all files.
     """
-    entries: list[Known] = []
-    places: list[str] = []
+    found: list[tuple[Known, str]] = []
     mistakes: list[str] = []
     for path in paths:
         try:
-            for entry, place in _read(path):
-                entries.append(entry)
-                places.append(place)
+            found += _read(path)
         except InvalidCases as error:
             mistakes += error.mistakes
     if mistakes:
         raise InvalidCases(mistakes)
-    return KnownDivergences(tuple(entries), tuple(places))
+    return KnownDivergences(tuple(entry for entry, _ in found), tuple(at for _, at in found))
 
 
 def _read(path: Path) -> list[tuple[Known, str]]:

@@ -24,6 +24,9 @@ from harness.case.frozen import literal
 from harness.case.layouts import Layout
 from harness.case.model import State
 
+LETTERS = {"T": "train", "E": "eval"}
+"""The kinds of step that a sequence spells."""
+
 STEPS = 40
 """Most steps of a sequence: then no two arrays of a case have the same seed."""
 

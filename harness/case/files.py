@@ -48,6 +48,11 @@ def case_files(name: str) -> tuple[list[Path], list[Path]]:
     return [path for path in found if path.name != KNOWN], lists
 
 
+def known_below(folder: Path) -> list[Path]:
+    """Return the files of known divergences in a folder and its folders; none where it is not."""
+    return sorted(folder.rglob(KNOWN))
+
+
 def _found(path: Path) -> list[Path]:
     if not path.exists():
         # What a report calls a shipped file is found from any folder.

@@ -14,8 +14,8 @@ from harness.errors import InvalidInput
 _ID = re.compile(r"[^\s:*?\[\]]+")
 
 
-def find(name: str) -> tuple[Entry, Case]:
-    """Return a case and where it stands.
+def find(name: str) -> tuple[Suite, Entry, Case]:
+    """Return a case, where it stands, and the suite that was read for it.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def find(name: str) -> tuple[Entry, Case]:
     suite = load([file] if separator else [])
     found = next(_cases(suite, case_id), None)
     if found is not None:
-        return found
+        return suite, *found
     for entry in suite.entries:
         if entry.matrix == case_id:
             raise InvalidInput(f"{name}: a matrix; name one of its cases, as {next(entry.ids())}")

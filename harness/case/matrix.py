@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import model_validator
 
 from harness.case.arrays import BUDGET, ArraySpec, Shape, elements, unarrangeable
-from harness.case.axes import Axes, labels
+from harness.case.axes import LETTERS, Axes, labels
 from harness.case.base import Id, Model, Version, Word
 from harness.case.covering import Strength, combinations, excess
 from harness.case.fit import Misfit, order_of_versions, state_misfit
@@ -52,6 +52,12 @@ class Matrix(Model):
     def ids(self) -> Iterator[str]:
         """Yield the ids of the cases, without making them."""
         return (name for name, _ in self._combinations())
+
+    def kinds(self, name: str) -> list[str]:
+        """Return the kind of each step of the case of an id, which spells what varies."""
+        sequences, words = self.matrix.sequence, name.removeprefix(f"{self.id}/").split(",")
+        chosen = (each for each in sequences if len(sequences) == 1 or f"sequence={each}" in words)
+        return [LETTERS[letter] for letter in next(chosen, "")]
 
     def _combinations(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Yield ids, and which value of each axis is chosen."""

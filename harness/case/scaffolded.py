@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from harness.case.axes import LETTERS
 from harness.case.fills import FILLS
 from harness.case.find import find
 from harness.case.model import Case
@@ -39,10 +40,10 @@ def made(case_id: str, given: Mapping[str, Any], spelled: set[str]) -> Case:
         if option in spelled:
             module[name] = given[option]
     letters = given["steps"]
-    if not letters or set(letters) - set(_KINDS):
+    if not letters or set(letters) - set(LETTERS):
         raise InvalidInput(f"--steps {letters}: write T for a train step, E for an eval step")
     steps = [
-        {_KINDS[letter]: _forward(given, spelled, given["seed"] + number)}
+        {LETTERS[letter]: _forward(given, spelled, given["seed"] + number)}
         for number, letter in enumerate(letters)
     ]
     return _valid({"id": case_id, **_words(given), "module": module, "steps": steps})
@@ -64,11 +65,10 @@ def copied(case_id: str, origin: str, given: Mapping[str, Any]) -> Case:
     InvalidInput
         There is no such case, or the new id or words are not valid.
     """
-    _, case = find(origin)
+    *_, case = find(origin)
     return _valid({**case.model_dump(exclude_unset=True, by_alias=True), **_words(given)}, case_id)
 
 
-_KINDS = {"T": "train", "E": "eval"}
 _MODULE = {
     "eps": "eps",
     "momentum": "momentum",

@@ -41,14 +41,13 @@ def command(  # noqa: PLR0917
     options.single_form(form, as_json)
     warm()  # while the case is looked for
 
-    from harness.case.files import case_files
     from harness.case.find import find
     from harness.engines.flow import Loss
     from harness.engines.pool import Pool
     from harness.explanation import written
 
-    entry, chosen = find(case)
-    plan = Plan((target,), against, timeout=timeout, known=tuple(case_files(entry.file)[1]))
+    suite, entry, chosen = find(case)
+    plan = Plan((target,), against, timeout=timeout, known=suite.known)
     with closing(Pool(plan, 1)) as pool:
         pool.about  # noqa: B018  # what is wrong with the targets is raised
         text = None

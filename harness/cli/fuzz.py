@@ -52,7 +52,7 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
-    from harness.case.files import KNOWN
+    from harness.case.files import known_below
     from harness.cli.output import targets_apart
     from harness.cli.progress import following
     from harness.fuzz import Search, save
@@ -63,7 +63,7 @@ def command(  # noqa: PLR0917
         search = Search(
             targets,
             against,
-            known=(*folder.rglob(KNOWN), *known),
+            known=(*known_below(folder), *known),
             seed=seed,
             memory=None if seed is not None else _memory([*targets, against]),
             listener=lambda tried: listener(Progress(tried, 0)),

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.case import needs
-from harness.case.files import case_files
 from harness.case.find import find
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
@@ -95,11 +94,11 @@ def explain(
         There is no such case or target, one of them cannot run here, or the case does not hold
         for the baseline's version of torch.
     """
-    known: list[Path] = []
+    known: tuple[Path, ...] = ()
     if not isinstance(case, Case):
-        entry, case = find(case)
-        known = case_files(entry.file)[1]
-    return explained(Worker(Plan((target,), against, known=tuple(known))), case)
+        suite, _, case = find(case)
+        known = suite.known
+    return explained(Worker(Plan((target,), against, known=known)), case)
 
 
 def explained(here: Worker, case: Case) -> Explanation:

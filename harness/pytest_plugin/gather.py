@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.case.files import KNOWN
+from harness.case.files import known_below
 from harness.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def plan(config: pytest.Config) -> Plan:
         tuple(dict.fromkeys(config.getoption("conformance_targets") or ["reference"])),
         config.getoption("conformance_against"),
         config.getoption("conformance_accuracy"),
-        known=tuple(file for folder in folders(config) for file in sorted(folder.rglob(KNOWN))),
+        known=tuple(file for folder in folders(config) for file in known_below(folder)),
     )
 
 

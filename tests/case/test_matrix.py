@@ -12,6 +12,7 @@ from reading import item, mistakes, only_mistake
 
 from harness.case.covering import combinations
 from harness.case.model import Case
+from harness.case.suite import load
 
 HEAD = "- id: m\n  why: because.\n"
 
@@ -180,6 +181,15 @@ def test_budget():
     text = HEAD + "  matrix: {shape: [[8192, 8192]], fill: ones, sequence: [T, TTT]}\n"
 
     assert "over the budget of 134217728 elements" in only_mistake(text)
+
+
+def test_kinds_of_steps_are_known_by_the_id():
+    """What the id of a matrix case says of its steps is what they are, in the whole suite."""
+    matrices = [entry.item for entry in load().entries if entry.matrix]
+    some = [(each, case) for each in matrices for case in itertools.islice(each.cases(), 40)]
+
+    assert len(some) > 500
+    assert all(each.kinds(case.id) == [step.kind for step in case.steps] for each, case in some)
 
 
 def test_too_many():
