@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     from harness.case.suite import Suite
     from harness.report.document import write_whole
     from harness.report.failing import failures
-    from harness.report.text import Sources, show
+    from harness.report.text import Sources, reproduction, show
 
     context = click.get_current_context()
     spelled = {name for name in given if not _default(context, name)}
@@ -93,8 +92,7 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     report = run(case)
     write_whole(file, text)
     name = shown_name(file)
-    again = shlex.join(["bn-harness", "run", f"{name}::{case_id}"])
-    click.echo(f"appended to {name}; run it by: {again}", err=True)
+    click.echo(f"appended to {name}; run it by: {reproduction(f'{name}::{case_id}')}", err=True)
     show(report, Sources(Suite((), {})), sys.stdout)
     raise click.exceptions.Exit(1 if any(failures(report)) else 0)
 

@@ -20,7 +20,7 @@ from harness.pytest_plugin.gather import plan
 from harness.report.collect import Origin
 from harness.report.model import Report
 from harness.report.selection import selection
-from harness.report.text import Sources, describe, explained, reproduction
+from harness.report.text import Sources, differences, explained, reproduction
 from harness.worker import Worker
 
 
@@ -57,19 +57,15 @@ class Found:
 
     def explained(self, comparison: Comparison) -> str:
         """Return what differs, first of all, why the case is there, and how to see it again."""
-        case = self._report[comparison.id]
-        result = case.results[self.target]
         sources = Sources(Suite((self.entry,), {}))
-        lines = list(explained(self._report, case, self.target, sources))
-        blamed = [each for each in result.divergences if each.culprit != "baseline"]
-        telling, steps = (blamed or result.divergences)[:1], sources.kinds(case)
-        first = [describe(each, self.about.baseline, steps) for each in telling]
+        told = self._report, self._report[comparison.id], self.target, sources
+        lines, first = explained(*told), differences(*told)[:1]
         return "\n".join([*first, *(line for line in lines if line.strip() not in first)])
 
     def reproduction(self, glob: str) -> str:
         """Return the command that runs the cases of the file whose ids match."""
-        case = self._report.cases[0].model_copy(update={"id": glob})
-        return reproduction(case, self.target, self.about.baseline, self.plan.accuracy)
+        cases = f"{self.entry.file}::{glob}"
+        return reproduction(cases, self.target, self.about.baseline, self.plan.accuracy)
 
 
 class Bench:

@@ -45,6 +45,12 @@ def failures(report: Report) -> Iterator[tuple[CaseResult, str, Result]]:
                 yield case, target, result
 
 
+def telling(result: Result) -> list[Divergence]:
+    """Return the differences by which a result is told: its own, else the baseline's."""
+    blamed = [each for each in result.divergences if each.culprit != "baseline"]
+    return blamed or result.divergences
+
+
 def kinds(report: Report) -> dict[str, list[Kind]]:
     """Return by what each target fails, the kind of most cases first."""
     found: dict[str, dict[str, list[tuple[int, CaseResult]]]] = {}
@@ -96,8 +102,7 @@ def samples(report: Report, most: int) -> dict[str, tuple[list[CaseResult], int]
 def _ways(result: Result) -> list[str]:
     if result.verdict != "diverge" or not result.divergences:
         return [result.verdict]
-    blamed = [each for each in result.divergences if each.culprit != "baseline"]
-    return list(dict.fromkeys(map(_words, blamed or result.divergences)))
+    return list(dict.fromkeys(map(_words, telling(result))))
 
 
 def _words(divergence: Divergence) -> str:

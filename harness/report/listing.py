@@ -134,9 +134,10 @@ def _entries(suite: Suite | None, places: Iterable[tuple[str, int]]) -> list[lis
 
 def _options(report: Report, target: str) -> str:
     """Return what follows ``bn-harness run FILE::ID`` in a command that shows a case again."""
-    some = CaseResult(id="i", file="f", line=1, tags=[], results={})
     accuracy = report.selection.get("accuracy")
-    return reproduction(some, target, report.baseline, accuracy).removeprefix("bn-harness run f::i")
+    return reproduction("f::i", target, report.baseline, accuracy).removeprefix(
+        "bn-harness run f::i"
+    )
 
 
 def _columns(results: Sequence[Result | None]) -> dict[str, list[Any]]:

@@ -11,9 +11,10 @@ from typing import Literal, TextIO
 from rich.table import Table
 from rich.text import Text
 
+from harness.case.matrix import Matrix
 from harness.case.suite import Entry, Suite
 from harness.report.console import Output
-from harness.report.failing import declarable, failures, kinds, listed, samples
+from harness.report.failing import declarable, failures, kinds, listed, samples, telling
 from harness.report.model import CaseResult, Divergence, Report
 from harness.verdicts import HELD, VERDICTS
 
@@ -48,8 +49,11 @@ class Sources:
     def kinds(self, case: CaseResult) -> list[str]:
         """Return the kind of each step of a case, "train" for one; none where it is not there."""
         entry = self._entry(case)
-        found = entry.cases(lambda name: name == case.id) if entry else iter(())
-        return [step.kind for each in found for step in each.steps]
+        if entry is None:
+            return []
+        if isinstance(entry.item, Matrix):
+            return entry.item.kinds(case.id)
+        return [step.kind for step in entry.item.steps]
 
     def _entry(self, case: CaseResult) -> Entry | None:
         at = case.file, case.line
@@ -57,10 +61,10 @@ class Sources:
 
 
 def reproduction(
-    case: CaseResult, target: str, baseline: str = "torch", accuracy: str | None = None
+    cases: str, target: str = "reference", baseline: str = "torch", accuracy: str | None = None
 ) -> str:
-    """Return the shell command that runs one case by one target."""
-    command = ["bn-harness", "run", f"{case.file}::{case.id}"]
+    """Return the shell command that runs cases, as ``file.yaml::id`` names them, by one target."""
+    command = ["bn-harness", "run", cases]
     if target != "reference":
         command += ["--target", target]
     if baseline != "torch":
@@ -204,14 +208,18 @@ def explained(report: Report, case: CaseResult, target: str, sources: Sources) -
     if result.reason:
         also = "" if result.verdict in ("crash", "timeout") else "unsupported: "
         yield f"  {also}{result.reason}"
-    blamed = [each for each in result.divergences if each.culprit != "baseline"]
-    steps = sources.kinds(case)
-    for divergence in blamed or result.divergences:
-        yield f"  {describe(divergence, report.baseline, steps)}"
+    yield from (f"  {line}" for line in differences(report, case, target, sources))
     if case.file != PYTHON:
         accuracy = report.selection.get("accuracy")
         run = target if target in report.targets else report.targets[0]
-        yield f"  reproduce: {reproduction(case, run, report.baseline, accuracy)}"
+        name = f"{case.file}::{case.id}"
+        yield f"  reproduce: {reproduction(name, run, report.baseline, accuracy)}"
+
+
+def differences(report: Report, case: CaseResult, target: str, sources: Sources) -> list[str]:
+    """Return what a target does otherwise in a case, each difference as a sentence."""
+    steps = sources.kinds(case)
+    return [describe(each, report.baseline, steps) for each in telling(case.results[target])]
 
 
 def _table(report: Report) -> Table:
