@@ -46,6 +46,8 @@ class Semantics:
         Results have a memory format of their own, whatever the input's.
     errors : Difference or None
         What torch refuses is refused with errors of other types.
+    state : Difference or None
+        A step may put new arrays in the place of those of the state, instead of writing into them.
     """
 
     running_var: Difference | None = None
@@ -54,6 +56,7 @@ class Semantics:
     num_batches_tracked: Difference | None = None
     layout: Difference | None = None
     errors: Difference | None = None
+    state: Difference | None = None
 
 
 TORCH = Semantics()
@@ -96,6 +99,10 @@ class _Errors(_Difference):
     is_: Literal["own types"] = Field(alias="is")
 
 
+class _State(_Difference):
+    is_: Literal["own"] = Field(alias="is")
+
+
 class _Accuracy(_Closed):
     parameters: str
     reason: str = Field(min_length=1)
@@ -114,6 +121,7 @@ class Declares(_Closed):
     num_batches_tracked: _Counter | None = None
     layout: _Layout | None = None
     errors: _Errors | None = None
+    state: _State | None = None
     accuracy: tuple[_Accuracy, ...] = ()
     versions: dict[str, str] = {}
 
@@ -126,6 +134,7 @@ class Declares(_Closed):
             self.num_batches_tracked.of("no counter") if self.num_batches_tracked else None,
             self.layout.of("memory format") if self.layout else None,
             self.errors.of("types of errors") if self.errors else None,
+            self.state.of("arrays of the state") if self.state else None,
         )
 
     def accuracies(self) -> tuple[tuple[str, Declared], ...]:

@@ -64,8 +64,8 @@ class StepTrace:
     input_changed : bool
         The target wrote into the case's input or output gradient.
     replaced : frozenset of str, or None
-        The arrays of `STATE` that a train or eval step replaced by others instead of writing
-        into them; None where the target does not tell.
+        The arrays of `STATE` that were there before the step and are not those after it: the
+        module has another, elsewhere in memory, or none; None where the target does not tell.
     """
 
     step: int

@@ -21,6 +21,9 @@ OWN_LAYOUT = {"is": "own", "reason": "arrays of the framework have no memory for
 OWN_ERRORS = {"is": "own types", "reason": "the framework has types of errors of its own"}
 """Declaration of frameworks whose refusals are other types than torch's."""
 
+OWN_STATE = {"is": "own", "reason": "the state is read from the framework's layer after each step"}
+"""Declaration of adapters, whose arrays are copies of the framework's."""
+
 
 class Layer(ABC):
     """The interface of ``nn.BatchNorm2d`` in front of a framework's layer.

@@ -15,6 +15,7 @@ from harness.adapters.base import (
     NO_COUNTER,
     OWN_ERRORS,
     OWN_LAYOUT,
+    OWN_STATE,
     Layer,
     channels_first,
     channels_last,
@@ -41,6 +42,7 @@ class BatchNorm(Layer):
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
         "errors": OWN_ERRORS,
+        "state": OWN_STATE,
         "versions": {name: version(name) for name in ("flax", "jax")},
     }
 

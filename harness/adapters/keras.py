@@ -18,7 +18,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import jax  # Keras reads its backend's name when it is imported
 import keras
 
-from harness.adapters.base import NO_COUNTER, OWN_ERRORS, OWN_LAYOUT, Layer
+from harness.adapters.base import NO_COUNTER, OWN_ERRORS, OWN_LAYOUT, OWN_STATE, Layer
 from harness.dtypes import name_of
 from harness.trace import Array
 
@@ -38,6 +38,7 @@ class BatchNorm(Layer):
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
         "errors": OWN_ERRORS,
+        "state": OWN_STATE,
         "versions": {name: version(name) for name in ("keras", "jax")},
     }
 

@@ -14,6 +14,7 @@ from harness.adapters.base import (
     NO_COUNTER,
     OWN_ERRORS,
     OWN_LAYOUT,
+    OWN_STATE,
     Layer,
     channels_first,
     channels_last,
@@ -32,6 +33,7 @@ class BatchNorm(Layer):
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
         "errors": OWN_ERRORS,
+        "state": OWN_STATE,
         "versions": {"mlx": version("mlx")},
     }
 

@@ -15,7 +15,7 @@ import onnxruntime
 from onnx import helper
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-from harness.adapters.base import NO_COUNTER, OWN_ERRORS, OWN_LAYOUT, Layer
+from harness.adapters.base import NO_COUNTER, OWN_ERRORS, OWN_LAYOUT, OWN_STATE, Layer
 from harness.dtypes import dtype, name_of
 from harness.targets.support import Unsupported
 from harness.trace import Array
@@ -50,6 +50,7 @@ class BatchNorm(Layer):
         "num_batches_tracked": NO_COUNTER,
         "layout": OWN_LAYOUT,
         "errors": OWN_ERRORS,
+        "state": OWN_STATE,
         "versions": {name: version(name) for name in ("onnx", "onnxruntime")},
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from tinygrad import Device, Tensor, nn
 from tinygrad.helpers import Context
 
-from harness.adapters.base import OWN_ERRORS, OWN_LAYOUT, Layer
+from harness.adapters.base import OWN_ERRORS, OWN_LAYOUT, OWN_STATE, Layer
 from harness.trace import Array
 
 
@@ -23,6 +23,7 @@ class BatchNorm(Layer):
     bn_harness: ClassVar[dict[str, Any]] = {
         "layout": OWN_LAYOUT,
         "errors": OWN_ERRORS,
+        "state": OWN_STATE,
         "versions": {"tinygrad": version("tinygrad")},
     }
 

@@ -1,9 +1,9 @@
-"""Published numbers, and the versions that they hold for."""
+"""What a case publishes: numbers, arrays written in place, and the versions that it holds for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StrictInt, WithJsonSchema
 
@@ -15,8 +15,11 @@ from harness.trace import RESULTS, STATE
 Published = Annotated[Any, BeforeValidator(numbers), WithJsonSchema(NUMBERS)]
 
 
+StateName = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+
+
 class Expectation(Model):
-    """Published numbers that must hold after a step."""
+    """What is published of a step: numbers after it, and the arrays that it writes in place."""
 
     after: Annotated[StrictInt, Field(ge=0)]
     """After which step, counted from 1; 0 is before the first."""
@@ -46,6 +49,8 @@ class Expectation(Model):
     """Running variance, shape (C,)."""
     num_batches_tracked: StrictInt | None = None
     """Count of train steps."""
+    in_place: tuple[StateName, ...] = ()
+    """Arrays of the state that are there after the step, and are those from before it."""
 
     def numbers(self) -> Iterator[tuple[str, Any]]:
         """Yield name and published value of each quantity that the expectation names."""

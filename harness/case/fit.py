@@ -92,8 +92,10 @@ def _loads(case: Case) -> Iterator[Misfit]:
 def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[Misfit]:
     yield from order_of_versions(expectation.since, expectation.before)
     names = [name for name, _ in expectation.numbers()]
-    if not names:
+    if not names and not expectation.in_place:
         yield (), "an expectation names at least one quantity, as running_mean"
+    if expectation.in_place and not expectation.after:
+        yield ("in_place",), "before the first step nothing is written; after counts from 1"
     if expectation.after > len(steps):
         message = f"there is no step {expectation.after}; the steps are 1 to {len(steps)}"
         yield ("after",), message if steps else "there are no steps; only after: 0 is left"

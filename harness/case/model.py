@@ -103,7 +103,7 @@ class Case(Model):
     steps: tuple[Step, ...] = ()
     """What happens, in order."""
     expect: tuple[Expectation, ...] = ()
-    """Published numbers, checked against the baseline as well as the target."""
+    """What is published, checked against the baseline as well as the target."""
     raises: Raises | None = None
     """The error that the constructor must raise."""
 

@@ -10,7 +10,7 @@ from harness.case.model import Case
 from harness.compare import discrete
 from harness.compare.assess import assess
 from harness.compare.blame import blame, equal_elements
-from harness.compare.documented import note_numbers, undocumented
+from harness.compare.documented import note, note_numbers, undocumented
 from harness.compare.findings import (
     CONSISTENCY,
     Comparison,
@@ -21,6 +21,7 @@ from harness.compare.findings import (
     Worst,
 )
 from harness.compare.follow import follow
+from harness.compare.in_place import in_place, untold
 from harness.compare.judged import Account, Assessed
 from harness.compare.published import published
 from harness.dtypes import name_of
@@ -93,6 +94,11 @@ def _compare(
     if _constructed(found, hearing, target):
         _steps(found, ours, theirs)
     found.divergences += published(case, target.trace, baseline.trace, hearing.torch)
+    found.divergences += in_place(case, target.trace, baseline.trace, hearing.torch)
+    if target.semantics.state is None:
+        found.reason = found.reason or untold(case, target.trace, hearing.torch)
+    elif any(each.in_place for each in case.expect):
+        note(found, target.semantics.state)
     found.divergences = list(undocumented(found, found.divergences, target.semantics))
     checked = {name for each in case.expect for name, _ in each.numbers()}
     _conclude(found, checked, own=target is baseline)

@@ -43,6 +43,8 @@ def _explains(divergence: Divergence, semantics: Semantics) -> Difference | None
             found = semantics.num_batches_tracked
         case "error" | "published" if divergence.quantity == "error":
             found = semantics.errors if "no error" not in sides else None
+        case "memory":
+            found = semantics.state
         case "published" if counter:
             found = semantics.num_batches_tracked
         case "published":

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 Culprit = Literal["target", "baseline", "both"]
 Aspect = Literal[
-    "value", "presence", "dtype", "shape", "layout", "error", "state", "input", "published"
+    "value",
+    "presence",
+    "dtype",
+    "shape",
+    "layout",
+    "error",
+    "state",
+    "memory",
+    "input",
+    "published",
 ]
 
 

@@ -42,7 +42,7 @@ def _quantity(
     }
     traces: dict[Culprit, Trace] = {"target": target, "baseline": baseline}
     for side, array in sides.items():
-        if _refused(expectation, array, traces[side]):
+        if refused(expectation, array, traces[side]):
             continue
         index = _differs(array, wanted, float(expectation.within))
         if index is not None:
@@ -76,7 +76,7 @@ def _find(expectation: Expectation, quantity: str, trace: Trace) -> Array | None
     return done[-1].results.get(quantity, done[-1].state.get(quantity))
 
 
-def _refused(expectation: Expectation, array: Array | None, trace: Trace) -> bool:
+def refused(expectation: Expectation, array: Array | None, trace: Trace) -> bool:
     """Whether the target says that it does not support what the expectation needs."""
     return trace.unsupported is not None or any(
         # Without its gradients a step still has an output and a state.

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from itertools import islice
 
 from harness.report.model import CaseResult, Divergence, Report, Result
+from harness.trace import STATE
 from harness.verdicts import FAILED
 
 _PLAIN = frozenset(("value", "state", "error", "input", "published"))
 """Aspects that go without saying."""
 
-_DECLARED = frozenset(("num_batches_tracked's presence", "output's layout", "grad_input's layout"))
+_DECLARED = frozenset(
+    (
+        "num_batches_tracked's presence",
+        "output's layout",
+        "grad_input's layout",
+        *(f"{name}'s memory" for name in STATE),
+    )
+)
 """Differences that a class can declare by its attribute."""
 
 

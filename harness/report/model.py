@@ -53,7 +53,7 @@ class Divergence(_Promised):
     quantity: str
     """What differs: output, running_var, ..., error, input."""
     aspect: str
-    """What of it: value, presence, dtype, shape, layout, error, state, input, published."""
+    """What of it: value, presence, dtype, shape, layout, error, state, memory, input, published."""
     index: list[int] = []
     """Of the worst element."""
     expected: Real | str | None = None

@@ -19,7 +19,7 @@ from harness.report.model import CaseResult, Divergence, Report
 from harness.verdicts import HELD, VERDICTS
 
 _REASONS = 3
-"""Most reasons that are shown of what a target does not support."""
+"""Most reasons that are shown of what could not be judged."""
 
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
@@ -28,7 +28,8 @@ PYTHON = "(python)"
 """In place of the file, for cases that were made in Python."""
 
 _MEANT = (
-    "a counter that is absent, or a memory format of its own, can be declared where it is meant: "
+    "a counter that is absent, a memory format of its own, or a state that steps replace, can be "
+    "declared where it is meant: "
     'docs/targets.md, "Documented differences"'
 )
 
@@ -107,7 +108,7 @@ def describe(divergence: Divergence, baseline: str = "torch", kinds: Sequence[st
             text += _there(divergence.expected)
         case aspect:
             text = f"{where} has {aspect} {divergence.actual}, {baseline} has {divergence.expected}"
-            if aspect == "state":
+            if aspect in ("state", "memory"):
                 text = f"{where} is {divergence.actual}, it should be {divergence.expected}"
     blame = {
         "target": "",
@@ -138,9 +139,15 @@ def nothing_judged(report: Report) -> str | None:
 
 
 def reasons(report: Report) -> str:
-    """Return why targets are absent, and the first reasons of what was not judged."""
-    found = {each.reason for case in report.cases for each in case.results.values() if each.reason}
-    return "; ".join([*report.absent.values(), *sorted(found)[:5]]) or "none applies"
+    """Return why targets are absent, and the commonest reasons of what was not judged."""
+    found = Counter(
+        each.reason
+        for case in report.cases
+        for target, each in case.results.items()
+        if each.reason and each.verdict != "known" and target in report.targets
+    )
+    common = [reason for reason, _ in found.most_common(_REASONS)]
+    return "; ".join([*report.absent.values(), *common]) or "none applies"
 
 
 Answer = Literal["absent", "diverges", "incomplete", "conforms"]

@@ -50,13 +50,28 @@ class ArraySubject:
             for name, value in zip(names, gradients, strict=True)
         }
 
-    def state(self) -> Mapping[str, Array | None]:
-        """Return copies of the arrays of the state; what the class lacks is None."""
-        arrays = {name: getattr(self.module, name, None) for name in STATE}
+    def held(self) -> Mapping[str, Any]:
+        """Return the arrays of the state; what the class lacks is None."""
+        return {name: getattr(self.module, name, None) for name in STATE}
+
+    def copies(self, held: Mapping[str, Any]) -> Mapping[str, Array | None]:
+        """Return copies of the arrays.
+
+        Raises
+        ------
+        TypeError
+            One is no array of numbers.
+        """
         return {
             name: None if value is None else numeric(value, name).copy()
-            for name, value in arrays.items()
+            for name, value in held.items()
         }
+
+    def same_memory(self, one: object, other: object) -> bool:
+        """Whether two arrays begin at the same address, as views of one do."""
+        if not (isinstance(one, np.ndarray) and isinstance(other, np.ndarray)):
+            return False
+        return bool(one.ctypes.data == other.ctypes.data)
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""

@@ -46,8 +46,14 @@ class Subject(Protocol):
     def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
         """Return grad_input, grad_weight and grad_bias of the latest forward pass."""
 
-    def state(self) -> Mapping[str, Array | None]:
-        """Return copies of the arrays of `STATE`."""
+    def held(self) -> Mapping[str, Any]:
+        """Return what holds the arrays of `STATE`; None where there is nothing."""
+
+    def copies(self, held: Mapping[str, Any]) -> Mapping[str, Array | None]:
+        """Return copies of the arrays."""
+
+    def same_memory(self, one: Any, other: Any) -> bool:  # noqa: ANN401  # what `held` returns
+        """Whether two objects that hold an array hold it in the same place."""
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""
@@ -89,7 +95,7 @@ def _execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
         subject = construct(case.module)
         walk = _Walk(case, subject)
         walk.start()
-        initial = subject.state()
+        initial = walk.state()[0]
     except Unsupported as reason:
         return Trace(unsupported=str(reason))
     except BaseException as error:  # whatever a module raises is a result, SystemExit too
@@ -131,6 +137,7 @@ class _Walk:
         self.case = case
         self.subject = subject
         self.dtype: str = case.module.dtype
+        self.held: Mapping[str, Any] = {}
         self.saved: dict[str, Mapping[str, Any]] = {}
 
     def start(self) -> None:
@@ -149,15 +156,25 @@ class _Walk:
             _let_interrupt(error)
             record["raised"] = _raised(record.pop("phase", step.kind), error)
         record.pop("phase", None)
-        return StepTrace(index, repetition, state=self._state(record), **record)
-
-    def _state(self, record: dict[str, Any]) -> Mapping[str, Array | None]:
         try:
-            return self.subject.state()
+            record["state"], record["replaced"] = self.state()
         except BaseException as error:
             _let_interrupt(error)
             record.setdefault("raised", _raised("state", error))
-            return dict.fromkeys(STATE)
+            record["state"] = dict.fromkeys(STATE)
+        return StepTrace(index, repetition, **record)
+
+    def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
+        """Return copies of the state, and which of its arrays are not those of the last time."""
+        before, self.held = self.held, self.subject.held()
+        replaced = [
+            name
+            for name, each in before.items()
+            if each is not self.held[name]
+            and each is not None
+            and not self.subject.same_memory(each, self.held[name])
+        ]
+        return self.subject.copies(self.held), frozenset(replaced)
 
     def _do(self, step: Step, record: dict[str, Any]) -> None:
         if step.forward is not None:

@@ -124,14 +124,24 @@ class ModuleSubject:
                 found[name] = to_array(gradient)
         return found
 
-    def state(self) -> Mapping[str, Array | None]:
-        """Return copies of the arrays of the state; what the module lacks is None."""
-        found: dict[str, Array | None] = {}
+    def held(self) -> Mapping[str, torch.Tensor | None]:
+        """Return the tensors of the state; what the module lacks is None."""
+        found: dict[str, torch.Tensor | None] = {}
         find = _finder(self.module)
         for name in STATE:
             value = find(name)
-            found[name] = to_array(value).copy() if isinstance(value, torch.Tensor) else None
+            found[name] = value if isinstance(value, torch.Tensor) else None
         return found
+
+    def copies(self, held: Mapping[str, torch.Tensor | None]) -> Mapping[str, Array | None]:
+        """Return copies of the tensors, as arrays."""
+        return {
+            name: None if value is None else to_array(value).copy() for name, value in held.items()
+        }
+
+    def same_memory(self, one: torch.Tensor, other: torch.Tensor | None) -> bool:
+        """Whether two tensors begin at the same address, as views of one do."""
+        return other is not None and one.data_ptr() == other.data_ptr()
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into a parameter or buffer, in place."""

@@ -168,7 +168,7 @@ class Walk:
             for name, value in found.items()
         }
 
-    def buffers(self) -> dict[str, torch.Tensor]:
+    def tensors(self) -> dict[str, torch.Tensor]:
         """Return the tensors themselves that the module holds."""
         found = {name: getattr(self.module, name, None) for name in STATE}
         return {name: value for name, value in found.items() if isinstance(value, torch.Tensor)}
@@ -180,6 +180,7 @@ class Walk:
             repeat = what["repeat"] if kind in ("train", "eval") else 1
             for repetition in range(repeat):
                 record: dict[str, Any] = {"step": index, "repetition": repetition, "phase": kind}
+                held = self.tensors()
                 try:
                     self.do(kind, what, record)
                 except KeyboardInterrupt:
@@ -193,6 +194,8 @@ class Walk:
                 except Exception as error:
                     record.setdefault("raised", raised("state", error))
                     record["state"] = {}
+                now = self.tensors()
+                record["replaced"] = [name for name in held if now.get(name) is not held[name]]
                 del record["phase"]
                 yield record
 
@@ -230,7 +233,6 @@ class Walk:
         record["phase"], record["input_changed"] = "forward", False
         results = record["results"] = {}
         differentiate = "grad_output" in what
-        held = self.buffers()
         given = Memory(what["input"])
         tensor = given.tensor
         try:
@@ -241,8 +243,6 @@ class Walk:
             results["output"] = packed(output)
         finally:
             record["input_changed"] = given.changed()
-            now = self.buffers()
-            record["replaced"] = [name for name in held if now.get(name) is not held[name]]
         if not differentiate:
             return
         record["phase"] = "backward"

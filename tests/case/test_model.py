@@ -96,6 +96,11 @@ def test_ranks(rank):
         ),
         ("  expect: [{after: 1, weight: [1, 1]}]\n", "there are no steps; only after: 0 is left"),
         ("  expect: [{after: 0}]\n", "an expectation names at least one quantity"),
+        (
+            "  expect: [{after: 0, in_place: [weight]}]\n",
+            "before the first step nothing is written",
+        ),
+        ("  expect: [{after: 0, in_place: []}]\n", "an expectation names at least one quantity"),
         ("  expect: [{after: 0, output: [1]}]\n", "no output but after a train or eval step"),
         ("  expect: [{after: 0, weight: [1], repetition: 1}]\n", "step 0 is none"),
         ("  expect: [{after: 0, weight: [[1], 2]}]\n", "this has shape []"),

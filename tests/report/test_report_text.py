@@ -16,7 +16,7 @@ from harness.report.badge import to_badge
 from harness.report.html import to_html
 from harness.report.markdown import to_markdown
 from harness.report.model import Divergence
-from harness.report.text import PYTHON, Sources, describe, show
+from harness.report.text import PYTHON, Sources, describe, nothing_judged, show
 
 torch.set_num_threads(1)
 
@@ -164,6 +164,15 @@ def test_what_supports_nothing_is_not_said_to_conform():
     assert "incomplete, no case could be judged" in to_html(report)
     assert "incomplete" in to_badge(report)
     assert all("conforms" not in made(report) for made in (to_markdown, to_badge))
+
+
+def test_what_is_known_of_the_baseline_is_no_reason_of_a_target():
+    """Why nothing could be judged is what targets refuse, not what torch is known to get wrong."""
+    case = "cases/edge/dtypes.yaml::low-precision-gradient-in-another-layout-than-its-input"
+    report = harness.run(case, [Refuses])
+
+    assert [each.results["torch"].verdict for each in report.cases] == ["known"]
+    assert nothing_judged(report) == "nothing yet"
 
 
 def test_it_is_said_why_cases_are_unsupported():
