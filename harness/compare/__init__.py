@@ -187,9 +187,10 @@ def _unsupported(target: Assessed, differing: Sequence[Divergence]) -> str | Non
 
 def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline: Assessed) -> None:
     for quantity, ours in target.figures.items():
-        if found.worst is None or ours.ratio > found.worst.ratio:
-            found.worst = Worst(quantity, at[0], ours.ratio, ours.ulp)
         theirs, array = baseline.figures.get(quantity), target.computed[quantity]
+        further = found.worst is None or ours.ratio > found.worst.ratio
+        if further and ours.unjudged < array.size:
+            found.worst = Worst(quantity, at[0], ours.ratio, ours.ulp)
         holding = _holding(target, quantity, array)
         if theirs is None:
             found.measured.append(Measured(holding, array.size, ours))

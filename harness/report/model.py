@@ -111,7 +111,9 @@ class Result(_Promised):
     unjudged: int = 0
     """Elements that have no finite bound."""
     worst: Worst | None = None
+    """None where no number was judged."""
     quantities: dict[str, Closeness] = {}
+    """Those of which a number was judged."""
     declared: list[str] = []
     """Declarations of lower accuracy that the verdict rests on."""
     divergences: list[Divergence] = []

@@ -30,6 +30,7 @@ def result(comparison: Comparison) -> Result:
                 ratio=rounded(measure.ratio), ulp=rounded(measure.ulp), closer=measure.closer
             )
             for quantity, measure in sorted(by_quantity.items())
+            if measure.unjudged < measure.elements
         },
         declared=list(comparison.declared),
         divergences=[

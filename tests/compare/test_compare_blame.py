@@ -107,11 +107,12 @@ def test_declared_accuracy_is_shown():
 
 
 def test_what_cannot_be_judged_is_no_pass():
-    """A case in which no element has a finite bound is unjudged, not agreeing."""
+    """A case in which no element has a finite bound is unjudged, and has no largest error."""
     step = {"eval": {"input": {"shape": [2, 2, 1, 1], "fill": "ones"}}}
     shown = result(BatchNorm2d, case(step, state={"running_var": [0, 0]}, eps=0))
 
     assert (shown.verdict, shown.unjudged) == ("unjudged", 4)
+    assert (shown.worst, shown.quantities) == (None, {})
 
 
 def test_cases_for_other_versions_are_left_out():
