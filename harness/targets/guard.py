@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, NamedTuple
@@ -31,9 +31,10 @@ _session: ContextVar[_Session | None] = ContextVar("_session", default=None)
 
 @contextmanager
 def session() -> Iterator[None]:
-    """Have cases in a row, each in `guarded`, start from a known global state that is read once.
+    """Have cases in a row start from a known global state that is read once.
 
-    The caller gets back the state that it had.
+    The caller gets back the state that it had. What a module warns of is between it and its
+    users, and is dropped.
     """
     torch = "torch" in sys.modules
     here, reads, fixed = _prepared(torch)
@@ -47,8 +48,14 @@ def session() -> Iterator[None]:
     torch_draws: Any = sys.modules["torch"].default_generator if torch else None
     torch_drew = torch_draws.get_state() if torch else None
     token = _session.set(_Session(torch, here, reads, known))
+    _keep_subnormals()
     try:
-        yield
+        with (
+            warnings.catch_warnings(),
+            np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
+        ):
+            warnings.simplefilter("ignore")
+            yield
     finally:
         _session.reset(token)
         _put_back(here, reads, before)
@@ -57,16 +64,25 @@ def session() -> Iterator[None]:
             torch_draws.set_state(torch_drew)
 
 
+def _current() -> _Session | None:
+    """Return the session that a case is in; once torch is imported, one that watches it too."""
+    now = _session.get()
+    return None if now is None or now.torch != ("torch" in sys.modules) else now
+
+
+def unguarded() -> AbstractContextManager[None]:
+    """Run a case in a known global state that is not changed by who executes it."""
+    return session() if _current() is None else nullcontext()
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Run a case in a known global state; give the caller back the state that it had.
+    """Run a case in a known global state, and put back what is changed of it.
 
-    The generators of NumPy and torch begin anew. What a module warns of is between it and its
-    users, and is dropped.
+    The generators of NumPy and torch begin anew.
     """
-    now = _session.get()
-    # Once torch is imported, its settings are watched too.
-    if now is None or now.torch != ("torch" in sys.modules):
+    now = _current()
+    if now is None:
         with session(), guarded():
             yield
         return
@@ -76,11 +92,7 @@ def guarded() -> Iterator[None]:
     np.random.mtrand.set_bit_generator(_bits())
     np.random.seed(0)
     try:
-        with (
-            warnings.catch_warnings(),
-            np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"),
-        ):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(), np.errstate():
             yield
     finally:
         _put_back(now.here, now.reads, now.known)

@@ -98,7 +98,7 @@ def _reference(spec: str, options: dict[str, str]) -> Target:
     found = classes.get(options.pop("arithmetic", "plain"))
     if options or found is None:
         raise InvalidInput(f"{spec}: the option of reference is arithmetic={' or '.join(classes)}")
-    return _class_target(spec, found)
+    return _class_target(spec, found, harmless=True)
 
 
 def _options(spec: str, text: str) -> dict[str, str]:
@@ -169,7 +169,7 @@ def _adopt(spec: str, found: object) -> Target:
     )
 
 
-def _class_target(name: str, cls: type[Any]) -> Target:
+def _class_target(name: str, cls: type[Any], *, harmless: bool = False) -> Target:
     said = declares(name, cls)
     declarations = tuple(Declaration(*each) for each in said.accuracies())
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
@@ -191,5 +191,7 @@ def _class_target(name: str, cls: type[Any]) -> Target:
             declarations=declarations,
             semantics=said.semantics(),
         ),
-        lambda case: execute(case, lambda config: array_class.construct(cls, config)),
+        lambda case: execute(
+            case, lambda config: array_class.construct(cls, config), harmless=harmless
+        ),
     )
