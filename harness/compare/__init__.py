@@ -25,7 +25,7 @@ from harness.compare.in_place import in_place, untold
 from harness.compare.judged import Account, Assessed
 from harness.compare.published import published
 from harness.dtypes import name_of
-from harness.trace import RESULTS, STATE, Array, same_bits
+from harness.trace import RESULTS, STATE, same_bits
 
 __all__ = [
     "Account",
@@ -186,12 +186,13 @@ def _unsupported(target: Assessed, differing: Sequence[Divergence]) -> str | Non
 
 
 def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline: Assessed) -> None:
+    mode, layout = target.asked.mode, target.asked.layout
     for quantity, ours in target.figures.items():
         theirs, array = baseline.figures.get(quantity), target.computed[quantity]
         further = found.worst is None or ours.ratio > found.worst.ratio
         if further and ours.unjudged < array.size:
             found.worst = Worst(quantity, at[0], ours.ratio, ours.ulp)
-        holding = _holding(target, quantity, array)
+        holding = Holding(quantity, mode, name_of(array.dtype), layout)
         if theirs is None:
             found.measured.append(Measured(holding, array.size, ours))
             continue
@@ -205,13 +206,8 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
     note_numbers(found, target)
     if target.consistency is not None:
         output = target.computed["output"]
-        holding = _holding(target, CONSISTENCY, output)
+        holding = Holding(CONSISTENCY, mode, name_of(output.dtype), layout)
         found.measured.append(Measured(holding, output.size, target.consistency))
-
-
-def _holding(assessed: Assessed, quantity: str, array: Array) -> Holding:
-    asked = assessed.asked
-    return Holding(quantity, asked.mode, name_of(array.dtype), asked.layout)
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:

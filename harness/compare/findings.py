@@ -105,23 +105,6 @@ class Measured(NamedTuple):
     nearer: bool = False
     farther: bool = False
 
-    def measure(self, case: str, ratio: float) -> Measure:
-        """Return the measure of this step of a case, `ratio` standing for the figures' own."""
-        figures = self.figures
-        return Measure(
-            elements=self.elements,
-            unjudged=figures.unjudged,
-            vacuous=figures.vacuous,
-            bitwise=self.bitwise,
-            ratio=ratio,
-            ulp=figures.ulp,
-            ratio_at=case,
-            held=figures.held,
-            held_at=case if figures.held else "",
-            nearer=self.nearer,
-            farther=self.farther,
-        )
-
 
 @dataclass(slots=True)
 class Measure:
@@ -156,6 +139,20 @@ class Measure:
     held_at: str = ""
     nearer: int = 0
     farther: int = 0
+
+    def add(self, found: Measured, case: str, ratio: float) -> None:
+        """Add a step of a case, `ratio` standing for the figures' own."""
+        figures = found.figures
+        self.elements += found.elements
+        self.unjudged += figures.unjudged
+        self.vacuous += figures.vacuous
+        self.bitwise += found.bitwise
+        self.nearer += found.nearer
+        self.farther += found.farther
+        self.ulp = max(self.ulp, figures.ulp)
+        self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, ratio, case)
+        if figures.held:
+            self.held, self.held_at = _worse(self.held, self.held_at, figures.held, case)
 
     def merge(self, other: Measure) -> None:
         """Add what another measure of the same holding has found."""
@@ -236,8 +233,8 @@ class Comparison:
         """What was measured, over all steps."""
         measures: dict[Holding, Measure] = {}
         for each in self.measured:
-            own = each.measure(self.id, each.figures.ratio)
-            measures.setdefault(each.holding, Measure()).merge(own)
+            own = measures.setdefault(each.holding, Measure())
+            own.add(each, self.id, each.figures.ratio)
         return measures
 
 

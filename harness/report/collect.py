@@ -109,7 +109,7 @@ class Collector:
                 mine = self.measures[target, each.holding] = Measure()
             # As a report shows it, so that shards and the whole agree on whose is the largest.
             near = not mine.ratio_at or ratio >= _NEAR * mine.ratio
-            mine.merge(each.measure(case, float(rounded(ratio)) if near else ratio))
+            mine.add(each, case, float(rounded(ratio)) if near else ratio)
             worst[quantity] = max(ratio, worst.get(quantity, 0.0))
         quiet = baseline or (origin.matrix is not None and not self.full)
         if comparison.verdict != "agree" or not quiet:
