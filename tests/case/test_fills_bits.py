@@ -122,3 +122,11 @@ def test_below(word, bound):
 def test_signs(word):
     """A sign is the word's parity."""
     assert bits.signs(np.array([word], dtype=np.uint64))[0] == (-1) ** (word % 2)
+
+
+@pytest.mark.parametrize("count", [0, 1, 8191, 8192, 8193, 20000])
+def test_bells_of_a_stream(count):
+    """Bells that are made block by block are those of all the stream's words at once."""
+    words = bits.words(4 * count, seed=7, name="normal")
+
+    assert bits.bell_stream(count, seed=7, name="normal").tolist() == bits.bells(words).tolist()

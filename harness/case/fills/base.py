@@ -125,7 +125,8 @@ class Seeded(Recipe):
         return bits.words(count, seed=self.seed, name=self.name(), part=part)
 
     def _bells(self, shape: Shape) -> Values:
-        return bits.bells(self._words(4 * math.prod(shape))).reshape(shape)
+        made = bits.bell_stream(math.prod(shape), seed=self.seed, name=self.name())
+        return made.reshape(shape)
 
     def _shuffled(self, rows: Values) -> Values:
         keys = self._words(rows.size, part=1).reshape(rows.shape)
