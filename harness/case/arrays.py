@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
+from cachetools import LRUCache, cached
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -47,8 +49,11 @@ Shape = tuple[int, ...]
 BUDGET = 2**27
 """Most elements of an array, and of all arrays of a case: 1 GiB in float64."""
 
-_CACHED = 2**12
+_SMALL = 2**12
 """Most elements of an array that is kept for the next case with the same recipe."""
+
+_FOR_NOW = 2**27
+"""Bytes of larger arrays that are kept: the next implementation, and the oracle, take the same."""
 
 
 def elements(shape: Shape) -> int:
@@ -98,9 +103,10 @@ class ArraySpec(BaseModel):
         """
         shape = shape if self.size is None else self.size
         dtype = self.dtype or dtype
-        if self._recipe is None or math.prod(shape) > _CACHED:
+        if self._recipe is None:
             return self._drawn(shape, dtype, like)
-        return _kept(self._recipe, shape, dtype)
+        kept = _kept if math.prod(shape) <= _SMALL else _kept_for_now
+        return kept(self._recipe, shape, dtype)
 
     @cached_property
     def _recipe(self) -> _Recipe | None:
@@ -157,6 +163,11 @@ class _Recipe(str):
 
 @lru_cache(maxsize=4096)
 def _kept(recipe: _Recipe, shape: Shape, dtype: str) -> Array:
+    return recipe.spec._drawn(shape, dtype, None)
+
+
+@cached(LRUCache(_FOR_NOW, getsizeof=lambda array: array.nbytes), lock=Lock())
+def _kept_for_now(recipe: _Recipe, shape: Shape, dtype: str) -> Array:
     return recipe.spec._drawn(shape, dtype, None)
 
 
