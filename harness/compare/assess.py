@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from harness.compare.exactly import Exact
 from harness.compare.follow import Asked
 from harness.compare.judged import Account, Assessed, Declarations
 from harness.compare.question import Question, question, real, row
@@ -88,23 +89,27 @@ class _Form:
         return self.declared[declarations]
 
 
-def _judge(alike: list[Assessed]) -> None:
-    """Judge executions of one form, declaration and set of computed quantities."""
+def _judge(alike: list[Assessed], worked: Exact | None = None) -> Exact:
+    """Judge executions of one form, declaration and set of computed quantities.
+
+    Returns the exact results; `worked` are those of the same content, if there are some.
+    """
     asks = [each.question for each in alike if each.question is not None]
     accuracy, declared = alike[0].accuracy, alike[0].declared
-    stack = Stack(asks, accuracy, declared)
+    stack = Stack(asks, accuracy, declared, worked)
     for quantity in alike[0].computed:
         figures = stack.figures(quantity, [each.computed[quantity] for each in alike])
         for execution, found in zip(alike, figures, strict=True):
             execution.figures[quantity] = found
     telling = [each for each in alike if _tells(each)]
     if telling:
-        stack = Stack([each.question for each in telling if each.question], accuracy, declared)
+        told = Stack([each.question for each in telling if each.question], accuracy, declared)
         names: tuple[Quantity, ...] = ("output", *RUNNING)
         output, mean, variance = ([each.computed[name] for each in telling] for name in names)
-        figures = stack.consistency(output, mean, variance)
+        figures = told.consistency(output, mean, variance)
         for execution, found in zip(telling, figures, strict=True):
             execution.consistency = found
+    return stack.exact[0]
 
 
 def _tells(execution: Assessed) -> bool:
@@ -158,9 +163,24 @@ class _Waiting:
         """Judge all of them, as many at a time as pays."""
         for alike in self._alike.values():
             largest = max(array.size for array in alike[0].computed.values())
-            count = max(1, _ELEMENTS // max(1, largest))
-            for start in range(0, len(alike), count):
-                _judge(alike[start : start + count])
+            count = _ELEMENTS // max(1, largest)
+            if count > 1:
+                for start in range(0, len(alike), count):
+                    _judge(alike[start : start + count])
+            else:
+                for same in _by_content(alike):
+                    worked = None
+                    for execution in same:
+                        worked = _judge([execution], worked)
+
+
+def _by_content(alike: Iterable[Assessed]) -> Iterable[list[Assessed]]:
+    """Return executions by the content of their questions."""
+    same: dict[object, list[Assessed]] = {}
+    for execution in alike:
+        if execution.question is not None:
+            same.setdefault(execution.question.content, []).append(execution)
+    return same.values()
 
 
 def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:

@@ -72,11 +72,14 @@ class Stack:
         The class whose bound is the standard.
     declared : Declared or None
         What the implementations declare of their accuracy.
+    worked : Exact or None
+        The exact results of a question of the same content as all of these, if there are some.
     """
 
     questions: Sequence[Question]
     accuracy: str
     declared: Declared | None
+    worked: Exact | None = None
 
     def figures(self, quantity: Quantity, computed: Sequence[Array]) -> list[Figures]:
         """Return the figures of one quantity, for each execution.
@@ -87,7 +90,7 @@ class Stack:
         computed : sequence of array
             In the quantity's shape, of any floating type.
         """
-        exact, channels = self._worked
+        exact, channels = self.exact
         if quantity in RUNNING:
             channels = slice(None)
         standard = exact.expected(quantity, self.accuracy, self.declared)
@@ -141,12 +144,14 @@ class Stack:
         return _stacked(self.questions)
 
     @cached_property
-    def _worked(self) -> tuple[Exact, Channels]:
+    def exact(self) -> tuple[Exact, Channels]:
         """The exact results of the distinct questions, and for each channel its place in them.
 
         Cases that differ in momentum, flags or sequence, and all implementations, meet the same
         inputs: what they return is worked out once.
         """
+        if self.worked is not None:
+            return self.worked.updating(self._step), slice(None)
         contents = [each.content for each in self.questions]
         places: dict[object, int] = {}
         distinct: list[Question] = []
