@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from reading import HEAD, item, items, mistakes, only_mistake
 
-from harness.case.arrays import BUDGET
+from harness.case.arrays import BUDGET, FILLED
 from harness.case.model import Case, Forward, Load, ModuleConfig, State
 from harness.case.suite import load
 from harness.case.writer import to_yaml
@@ -312,3 +312,17 @@ def test_load_is_hashable():
     one, other = (Load.model_validate({"from": "a", "add": {"x": [1]}}) for _ in range(2))
 
     assert hash(one) == hash(other)
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3, 3), (1, 1, 300, 300)])
+def test_an_array_is_drawn_once_and_never_given_away(shape):
+    """The next that asks for an array gets the same, read-only; one to write into is fresh."""
+    spec = FILLED["normal"].model_validate({"fill": "normal", "seed": 3})
+    kept = spec.dense(shape, "float32")
+
+    assert spec.dense(shape, "float32") is kept
+    assert not kept.flags.writeable
+    fresh = spec.array(shape, "float32")
+    fresh[...] = 0
+    assert np.array_equal(spec.dense(shape, "float32"), kept)
+    assert kept.any()

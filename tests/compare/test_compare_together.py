@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.case.model import Case
 from harness.case.suite import Selection, load
 from harness.compare import Account, Hearing, judge
 from harness.targets import blinded, resolve
@@ -53,3 +54,27 @@ def test_all_at_once_are_judged_as_each_alone():
     together = judge(hearings())
 
     assert list(together) == [alone(place) for place in range(len(hearings()))]
+
+
+def test_large_arrays_are_judged_as_each_alone():
+    """Beyond the size of a stack, what implementations share is what each would have alone."""
+    given = {"shape": [1, 2, 200, 200], "fill": "normal", "mean": 3.0}
+    step = {"input": given, "grad_output": {"fill": "normal", "seed": 50}}
+    other = {**step, "input": {**given, "seed": 1}}
+    case = Case.model_validate(
+        {
+            "id": "large",
+            "why": "It is.",
+            "module": {"num_features": 2},
+            "steps": [{"train": step}, {"train": other}, {"eval": step}],
+        }
+    )
+    targets = [resolve(each) for each in ("torch", "reference", "reference:arithmetic=fused")]
+    accounts = [Account(each.info.name, each.execute(case)) for each in targets]
+    (together,) = judge([Hearing(case, torch.__version__, accounts[0], tuple(accounts[1:]))])
+    alone = [next(judge([Hearing(case, torch.__version__, each)]))[0] for each in accounts]
+
+    assert [[each.figures for each in found.measured] for found in together] == [
+        [each.figures for each in found.measured] for found in alone
+    ]
+    assert len({tuple(each.figures for each in found.measured) for found in alone}) > 1
