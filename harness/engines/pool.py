@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -16,6 +15,7 @@ from harness.batch import About
 from harness.engines.flow import CHUNK, SECONDS, Loss
 from harness.engines.server import ORPHANED, SUCCESS
 from harness.engines.workers import Workers
+from harness.exits import ending
 from harness.memory import EXHAUSTED
 from harness.plan import Plan
 
@@ -76,10 +76,8 @@ class Pool:
         code = 0 if code == SUCCESS else code
         if memory is not None and code == EXHAUSTED:
             return f"it wants more than the {memory:,} bytes of memory that it may take"
-        signalled = code is not None and code < 0
-        ending = signal.Signals(-code).name if signalled else f"exit code {code}"
         within = f", its memory limited to {memory:,} bytes" if memory is not None else ""
-        return f"the process ended with {ending}{within}"
+        return f"the process ended with {ending(code)}{within}"
 
     def close(self) -> None:
         """Stop the workers."""

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from harness.case.line import line
 from harness.case.model import Case
 from harness.errors import InvalidInput
+from harness.exits import ending
 from harness.targets import wire
 from harness.targets.base import Crashed, TimedOut
 from harness.trace import Trace
@@ -165,7 +166,7 @@ class Conversation:
         except subprocess.TimeoutExpired:
             how = "closed its standard output"
         else:
-            how = f"ended with {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
+            how = f"ended with {ending(code)}"
         return f"the worker {how}" + (f" in the line {_shown(received)}" if received else "")
 
 

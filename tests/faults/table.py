@@ -93,6 +93,7 @@ ENDED = (
     Fault("exit at once", "crash", "the process ended with exit code 7"),
     Fault("exit with success", "crash", "the process ended with exit code 0"),
     Fault("kill itself", "crash", "the process ended with SIGKILL"),
+    Fault("end by a real-time signal", "crash", "the process ended with signal 40"),
     Fault("kill the parent and itself", "crash", "the process ended with"),
     Fault("terminate itself", "crash", "the process ended with exit code 15"),
     Fault("close all descriptors", "crash", "the process ended with exit code 9"),
