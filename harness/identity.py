@@ -44,7 +44,7 @@ def identity(
         "files": {
             str(path): _digest([path.read_bytes().hex()])
             for spec in (plan.baseline, *plan.targets)
-            for path in _files(spec)
+            for path in files_of(spec)
         },
         "environment": about.environment,
         "absent": about.absent,
@@ -85,8 +85,8 @@ def _digest(texts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _files(spec: object) -> list[Path]:
-    """Return the files that a SPEC names."""
+def files_of(spec: object) -> list[Path]:
+    """Return the files that a SPEC names: a class's, or those among the words of a command."""
     kind, _, rest = str(spec).partition(":")
     try:
         words = shlex.split(rest) if kind == "exec" else [str(spec).rpartition(":")[0]]

@@ -98,7 +98,7 @@ def command(  # noqa: PLR0917
     files = {"--report": report_file, "--html": html_file}
     known = (*suite.known, *known)
     read = [*(entry.file for entry in suite.entries), *map(str, known)]
-    _spare(files, [*read, *targets, against])
+    _spare(files, read, (*targets, against))
     suite = suite.select(Selection(expression, tags, sample, shard))
     plan = Plan(tuple(dict.fromkeys(targets)), against, accuracy, full, timeout, memory, known)
     chosen = selection(
@@ -178,11 +178,13 @@ def _status(outcome: Outcome) -> int:
     return 0 if nothing is None else 2
 
 
-def _spare(files: dict[str, Path | None], inputs: Iterable[str]) -> None:
+def _spare(files: dict[str, Path | None], read: Iterable[str], specs: Iterable[str]) -> None:
     """Refuse to write over what is read, or over what is written too."""
+    from harness.identity import files_of
     from harness.report.document import special
 
-    taken = {Path(name.partition(":")[0]).resolve(): name for name in inputs}
+    taken = {Path(name).resolve(): name for name in read}
+    taken |= {path.resolve(): spec for spec in specs for path in files_of(spec)}
     for option, path in files.items():
         if path is None or special(path):
             continue
