@@ -6,7 +6,7 @@ import hashlib
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from harness.compare import Comparison, Divergence
 from harness.plan import Plan
 from harness.report.collect import Origin
 from harness.report.document import write_whole
-from harness.report.model import Divergence as Reported
+from harness.report.result import reported
 from harness.report.text import PYTHON, describe
 from harness.verdicts import FAILED
 from harness.worker import Worker
@@ -69,8 +69,7 @@ class Find:
         """The divergence in words."""
         if self.divergence is None:
             return self.comparison.reason or self.comparison.verdict
-        first = asdict(self.divergence)
-        return describe(Reported(**{**first, "index": list(first["index"])}), self.baseline)
+        return describe(reported(self.divergence), self.baseline)
 
 
 @dataclass

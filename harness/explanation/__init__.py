@@ -6,7 +6,7 @@ harness.explain("cases/seed/notebook.yaml::notebook-14-hundred-train-steps-then-
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,7 @@ from harness.explanation.forms import to_html, to_markdown, to_text
 from harness.explanation.numbers import numbers
 from harness.explanation.story import Told, story
 from harness.plan import Plan
-from harness.report.model import Divergence
-from harness.report.result import telling
+from harness.report.result import reported, telling
 from harness.report.text import describe
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
@@ -95,6 +94,9 @@ def explain(
         for the baseline's version of torch.
     """
     known: tuple[Path, ...] = ()
+    if not isinstance(case, str | Case):
+        kind = type(case).__name__
+        raise InvalidInput(f"a case is named by a text, or is a Case, not an instance of {kind}")
     if not isinstance(case, Case):
         suite, _, case = find(case)
         known = suite.known
@@ -171,8 +173,4 @@ def _sentence(found: Comparison, baseline: str) -> str:
 
 
 def _differences(found: Comparison, baseline: str) -> list[str]:
-    reported = [
-        Divergence.model_validate({**asdict(each), "index": list(each.index)})
-        for each in telling(found.divergences)
-    ]
-    return [describe(each, baseline) for each in reported]
+    return [describe(reported(each), baseline) for each in telling(found.divergences)]

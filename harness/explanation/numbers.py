@@ -11,7 +11,7 @@ from harness.compare.findings import number
 from harness.compare.judged import Assessed, Judged
 from harness.dtypes import FLOATING, name_of
 from harness.explanation.story import Told
-from harness.report.result import result, rounded
+from harness.report.result import ratio, result, rounded
 from harness.trace import STATE, Array, Raised
 
 SCHEMA = "bn-harness/explanation/1"
@@ -83,7 +83,7 @@ def _array(array: Array | None, judged: Judged | None = None) -> dict[str, Any] 
         **found,
         "exact": _listed(judged.expected.values),
         "bound": _listed(judged.expected.bound),
-        "ratio": rounded(judged.figures.ratio),
+        "ratio": ratio(judged.figures.ratio),
         "ulp": rounded(judged.figures.ulp),
         "worst": list(judged.worst_index) if array.size else None,
     }

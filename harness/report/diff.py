@@ -18,7 +18,7 @@ from harness.report.model import (
 )
 from harness.verdicts import HELD
 
-RANKS: Mapping[str, int] = {
+BADNESS: Mapping[str, int] = {
     "agree": 0,
     "baseline_inaccurate": 0,
     "known": 1,
@@ -171,8 +171,8 @@ def _cases(old: Report, new: Report) -> Iterator[Change]:
 
 def _verdict(case: str, target: str, old: str | None, new: str | None) -> Change:
     kind: Kind = "added" if old is None else "removed" if new is None else "verdict"
-    worse = kind == "verdict" and RANKS.get(str(new), 0) >= RANKS["unjudged"]
-    worse = worse and RANKS[str(new)] > RANKS.get(str(old), 0)
+    worse = kind == "verdict" and BADNESS.get(str(new), 0) >= BADNESS["unjudged"]
+    worse = worse and BADNESS[str(new)] > BADNESS.get(str(old), 0)
     return Change(kind=kind, subject=case, target=target, old=old, new=new, worse=worse)
 
 
@@ -201,9 +201,11 @@ def _worse_counts(old: Mapping[str, int], new: Mapping[str, int]) -> bool:
     """Whether there are more cases than before of some rank, or worse."""
 
     def at_least(counts: Mapping[str, int]) -> list[int]:
-        ranks = range(max(RANKS.values()), 1, -1)
+        ranks = range(max(BADNESS.values()), 1, -1)
         return list(
-            accumulate(sum(counts.get(v, 0) for v in RANKS if RANKS[v] == rank) for rank in ranks)
+            accumulate(
+                sum(counts.get(v, 0) for v in BADNESS if BADNESS[v] == rank) for rank in ranks
+            )
         )
 
     return any(now > was for was, now in zip(at_least(old), at_least(new), strict=True))

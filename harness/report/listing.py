@@ -5,13 +5,12 @@ from __future__ import annotations
 import os.path
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_CEILING, Context
 from typing import Any
 
 from harness.case.model import Case
 from harness.case.suite import Suite
 from harness.case.writer import to_yaml
-from harness.report.model import CaseResult, Real, Report, Result
+from harness.report.model import CaseResult, Report, Result
 from harness.report.text import PYTHON, describe, reproduction
 from harness.verdicts import FAILED, Verdict
 
@@ -21,7 +20,7 @@ LISTED = 100_000
 DETAILED = 1_000
 """Most cases that a page has differences, all quantities and YAML of."""
 
-RANK: tuple[Verdict, ...] = (
+SHOWN_FIRST: tuple[Verdict, ...] = (
     "crash",
     "timeout",
     "diverge",
@@ -32,8 +31,6 @@ RANK: tuple[Verdict, ...] = (
     "agree",
 )
 """Verdicts by how much a reader wants to see them."""
-
-_UP = Context(prec=3, rounding=ROUND_CEILING)
 
 
 def listing(report: Report, suite: Suite | None = None) -> dict[str, Any]:
@@ -60,7 +57,7 @@ def listing(report: Report, suite: Suite | None = None) -> dict[str, Any]:
         "baseline": report.baseline,
         "targets": targets,
         "commands": [_options(report, target) for target in targets],
-        "verdicts": RANK,
+        "verdicts": SHOWN_FIRST,
         "failed": FAILED,
         "shared": shared,
         "rest": rest,
@@ -87,7 +84,10 @@ def foremost(cases: Sequence[CaseResult]) -> list[int]:
     turns: Counter[tuple[str, int, int]] = Counter()
     keys = []
     for index, case in enumerate(cases):
-        worst = min((RANK.index(each.verdict) for each in case.results.values()), default=len(RANK))
+        worst = min(
+            (SHOWN_FIRST.index(each.verdict) for each in case.results.values()),
+            default=len(SHOWN_FIRST),
+        )
         keys.append((worst, turns[case.file, case.line, worst], index))
         turns[case.file, case.line, worst] += 1
     return sorted(range(len(cases)), key=keys.__getitem__)
@@ -106,11 +106,6 @@ def front_coded(names: Iterable[str]) -> tuple[list[int], list[str]]:
         rest.append(name[len(prefix) :])
         before = name
     return shared, rest
-
-
-def rounded(ratio: Real) -> Real:
-    """Return a ratio to three digits, upwards: what is above 1 stays above 1."""
-    return ratio if isinstance(ratio, str) else float(_UP.create_decimal_from_float(ratio))
 
 
 class _Numbers(dict[Any, int]):
@@ -144,9 +139,9 @@ def _columns(results: Sequence[Result | None]) -> dict[str, list[Any]]:
     quantities = _Numbers()
     worst = [result.worst if result else None for result in results]
     return {
-        "verdict": [RANK.index(result.verdict) if result else None for result in results],
+        "verdict": [SHOWN_FIRST.index(result.verdict) if result else None for result in results],
         "equal": [int(result.bitwise_equal) if result else None for result in results],
-        "ratio": [rounded(each.ratio) if each else None for each in worst],
+        "ratio": [each.ratio if each else None for each in worst],
         "step": [each.step + 1 if each else None for each in worst],
         "quantity": [quantities[each.quantity] if each else None for each in worst],
         "quantities": list(quantities),
@@ -163,7 +158,7 @@ def _detail(
                 result.reason or "",
                 [describe(each, report.baseline) for each in result.divergences],
                 [
-                    [name, rounded(close.ratio), rounded(close.ulp), close.closer]
+                    [name, close.ratio, close.ulp, close.closer]
                     for name, close in result.quantities.items()
                 ],
             ]

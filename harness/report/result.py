@@ -27,32 +27,35 @@ def result(comparison: Comparison) -> Result:
         worst=_worst(comparison),
         quantities={
             quantity: Closeness(
-                ratio=rounded(measure.ratio), ulp=rounded(measure.ulp), closer=measure.closer
+                ratio=ratio(measure.ratio), ulp=rounded(measure.ulp), closer=measure.closer
             )
             for quantity, measure in sorted(by_quantity.items())
             if measure.unjudged < measure.elements
         },
         declared=list(comparison.declared),
-        divergences=[
-            Divergence(**{**asdict(each), "index": list(each.index), **_digits(each)})
-            for each in telling(comparison.divergences)
-        ],
+        divergences=[reported(each) for each in telling(comparison.divergences)],
     )
+
+
+def reported(found: Found) -> Divergence:
+    """Return what a report says of a divergence."""
+    return Divergence(**{**asdict(found), "index": list(found.index), **_digits(found)})
 
 
 def _digits(found: Found) -> dict[str, Any]:
     """Return the sizes of an error to as many digits as they can mean."""
-    sizes = {name: getattr(found, name) for name in ("abs", "rel", "ulp", "ratio")}
+    to = {"abs": rounded, "rel": rounded, "ulp": rounded, "ratio": ratio}
+    sizes = {name: getattr(found, name) for name in to}
     return {
-        name: rounded(size) if isinstance(size, float) else size for name, size in sizes.items()
+        name: to[name](size) if isinstance(size, float) else size for name, size in sizes.items()
     }
 
 
 def _worst(comparison: Comparison) -> Worst | None:
     if comparison.worst is None:
         return None
-    quantity, step, ratio, ulp = comparison.worst
-    return Worst(quantity=quantity, step=step, ratio=rounded(ratio), ulp=rounded(ulp))
+    quantity, step, largest, ulp = comparison.worst
+    return Worst(quantity=quantity, step=step, ratio=ratio(largest), ulp=rounded(ulp))
 
 
 def telling(divergences: Sequence[Found]) -> list[Found]:
@@ -68,3 +71,13 @@ def rounded(value: float) -> float | str:
     digits = float(f"{value:.3g}") if math.isfinite(value) else value
     # Near the largest number, three digits can be above it.
     return digits if math.isfinite(digits) else number(value)
+
+
+def ratio(value: float) -> float | str:
+    """Return an error over its bound to three digits; what is outside stays above 1."""
+    digits = rounded(value)
+    return _OUTSIDE if digits == 1 and value > 1 else digits
+
+
+_OUTSIDE = 1.01
+"""The least number of three digits above 1."""

@@ -11,7 +11,6 @@ import pytest
 from harness.case.suite import load
 from harness.report.document import read
 from harness.report.html import to_html
-from harness.report.listing import rounded
 from harness.report.model import Report
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +82,7 @@ def test_the_columns_sort(visit):
     said = header.get_attribute("aria-sort")
     button.click()
     worst = [w.ratio for case in REPORT.cases for r in case.results.values() if (w := r.worst)]
-    greatest = rounded(max(worst, key=float))
+    greatest = max(worst, key=float)
 
     assert said == "descending"
     assert float(falling[0].replace("Infinity", "inf")) == float(greatest)

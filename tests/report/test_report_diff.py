@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_reports import case, matrix, report
 
 from harness.errors import InvalidInput
-from harness.report.diff import RANKS, diff
+from harness.report.diff import BADNESS, diff
 from harness.report.diff_words import code, to_markdown, to_text
 from harness.verdicts import VERDICTS
 
@@ -40,10 +40,10 @@ def test_a_verdict_that_got_bad_is_a_regression(bad):
 
 def test_every_verdict_has_a_rank():
     """A verdict that reports can have can be compared."""
-    assert set(RANKS) == set(VERDICTS)
+    assert set(BADNESS) == set(VERDICTS)
 
 
-@given(st.sampled_from(sorted(RANKS)), st.sampled_from(sorted(RANKS)))
+@given(st.sampled_from(sorted(BADNESS)), st.sampled_from(sorted(BADNESS)))
 def test_no_change_of_a_verdict_is_worse_both_ways(one, other):
     """Where a change is a regression, its reverse is none."""
     there = diff(report([case(verdict=one)]), report([case(verdict=other)]))
