@@ -18,7 +18,7 @@ from benchmarks.script import cpu
 from harness.case.model import Case
 from harness.dtypes import dtype
 from harness.reference import BatchNorm2d
-from harness.targets.driver import state_arrays
+from harness.targets.given import state_arrays
 from harness.targets.torch_module import to_tensor
 from harness.trace import STATE, Array
 

@@ -205,7 +205,8 @@ function execute({ number, module: given, state, steps }) {
   const records = [];
   steps.forEach((step, index) => {
     const [[kind, what]] = Object.entries(step);
-    for (let repetition = 0; repetition < (what.repeat ?? 1); repetition++) {
+    const { repeat = 1 } = typeof what === "string" ? {} : what; // a string has a method of this name
+    for (let repetition = 0; repetition < repeat; repetition++) {
       const record = { step: index, repetition };
       try {
         run(module, kind, what, record);

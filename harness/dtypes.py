@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal, get_args
 
 import ml_dtypes
 import numpy as np
 
-FLOATING = ("float16", "bfloat16", "float32", "float64")
+Floating = Literal["float16", "bfloat16", "float32", "float64"]
 """Types that batch normalisation is defined for."""
+
+FLOATING = get_args(Floating)
 
 OTHERS = ("bool", "uint8", "int32", "int64", "complex64")
 """Types that it refuses; a case names them to see how."""

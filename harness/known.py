@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
+from harness.case.base import Model, Word
 from harness.case.document import read
 from harness.case.files import KNOWN, shipped, shown_name
+from harness.case.frozen import literal
 from harness.case.mistakes import located
-from harness.case.model import Model
 from harness.compare import Comparison
 from harness.errors import InvalidCases
+from harness.trace import RESULTS, STATE
 
-Word = Annotated[str, StringConstraints(min_length=1)]
+_QUANTITIES = (*RESULTS, *STATE, "error", "input", "state_dict", "crash", "timeout")
+
+
+def _quantity(glob: str) -> str:
+    if not fnmatch.filter(_QUANTITIES, glob) and not glob.startswith("state_dict."):
+        near = difflib.get_close_matches(glob, _QUANTITIES, 1)
+        meant = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(_QUANTITIES)}"
+        raise PydanticCustomError("quantity", literal(f"no quantity matches '{glob}'; {meant}"))
+    return glob
 
 
 class Known(Model):
@@ -27,7 +39,7 @@ class Known(Model):
     """Name or glob of the targets that diverge."""
     case: Word
     """Id or glob of the cases."""
-    quantity: Word
+    quantity: Annotated[Word, AfterValidator(_quantity)]
     """Name or glob of the quantities; "crash" or "timeout" where there are none."""
     reason: Word
     """Why it diverges."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from harness.dtypes import Floating
 from harness.errors import InvalidInput
 from harness.oracle import Declared
 
@@ -48,6 +49,8 @@ class Semantics:
         What torch refuses is refused with errors of other types.
     state : Difference or None
         A step may put new arrays in the place of those of the state, instead of writing into them.
+    results : Difference or None
+        The memory of results is used again: what is returned holds until the next call.
     """
 
     running_var: Difference | None = None
@@ -57,10 +60,14 @@ class Semantics:
     layout: Difference | None = None
     errors: Difference | None = None
     state: Difference | None = None
+    results: Difference | None = None
 
 
 TORCH = Semantics()
 """Those of ``torch.nn.BatchNorm2d``."""
+
+
+_Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class _Closed(BaseModel):
@@ -68,7 +75,7 @@ class _Closed(BaseModel):
 
 
 class _Difference(_Closed):
-    reason: str = Field(min_length=1)
+    reason: _Text
     link: str | None = None
 
     def of(self, what: str) -> Difference:
@@ -103,13 +110,23 @@ class _State(_Difference):
     is_: Literal["own"] = Field(alias="is")
 
 
-class _Accuracy(_Closed):
-    parameters: str
-    reason: str = Field(min_length=1)
-    statistics: str | None = None
-    saved_statistics: str | None = None
-    parameter_gradients: str | None = None
+class _Results(_Difference):
+    is_: Literal["reused"] = Field(alias="is")
+
+
+class LowerAccuracy(_Closed):
+    """What is declared for one type of parameters, as `harness.oracle.Declared`."""
+
+    parameters: Floating
+    reason: _Text
+    statistics: Floating | None = None
+    saved_statistics: Floating | None = None
+    parameter_gradients: Floating | None = None
     flush_to_zero: bool = False
+
+    def declared(self) -> Declared:
+        """Return it without the type of the parameters."""
+        return Declared(**self.model_dump(exclude={"parameters"}))
 
 
 class Declares(_Closed):
@@ -122,7 +139,8 @@ class Declares(_Closed):
     layout: _Layout | None = None
     errors: _Errors | None = None
     state: _State | None = None
-    accuracy: tuple[_Accuracy, ...] = ()
+    results: _Results | None = None
+    accuracy: tuple[LowerAccuracy, ...] = ()
     versions: dict[str, str] = {}
 
     def semantics(self) -> Semantics:
@@ -135,14 +153,12 @@ class Declares(_Closed):
             self.layout.of("memory format") if self.layout else None,
             self.errors.of("types of errors") if self.errors else None,
             self.state.of("arrays of the state") if self.state else None,
+            self.results.of("memory of results") if self.results else None,
         )
 
     def accuracies(self) -> tuple[tuple[str, Declared], ...]:
         """Return type of parameters and lower accuracy, by declaration."""
-        return tuple(
-            (each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
-            for each in self.accuracy
-        )
+        return tuple((each.parameters, each.declared()) for each in self.accuracy)
 
 
 def declares(name: str, cls: type[Any]) -> Declares:

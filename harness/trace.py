@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-STATE = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+StateName = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+STATE = get_args(StateName)
 """The arrays that a module keeps from step to step."""
 
-RESULTS = ("output", "grad_input", "grad_weight", "grad_bias")
+ResultName = Literal["output", "grad_input", "grad_weight", "grad_bias"]
+RESULTS = get_args(ResultName)
 """The arrays that a train or eval step returns."""
 
 
@@ -66,6 +68,8 @@ class StepTrace:
     replaced : frozenset of str, or None
         The arrays of `STATE` that were there before the step and are not those after it: the
         module has another, elsewhere in memory, or none; None where the target does not tell.
+    overwritten : frozenset of str
+        The results, of this step or before, that the target has changed since it returned them.
     """
 
     step: int
@@ -78,6 +82,7 @@ class StepTrace:
     unsupported: str | None = None
     input_changed: bool = False
     replaced: frozenset[str] | None = None
+    overwritten: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

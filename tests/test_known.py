@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import pytest
 
@@ -200,3 +201,22 @@ def test_mistakes_survive_the_way_between_processes():
     copied = pickle.loads(pickle.dumps(error))  # noqa: S301  # its own bytes
 
     assert (str(copied), copied.mistakes) == (str(error), error.mistakes)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "message"),
+    [
+        ("runing_var", "5:13: no quantity matches 'runing_var'; did you mean 'running_var'?"),
+        ("volume", "5:13: no quantity matches 'volume'; there are output, grad_input,"),
+    ],
+)
+def test_a_quantity_that_no_divergence_has_is_a_mistake(tmp_path, quantity, message):
+    """An entry of a quantity that is none would never be met."""
+    path = tmp_path / "known.yaml"
+    path.write_text(
+        "- target: mine\n  case: one\n  reason: it rounds.\n  link: https://example.org\n"
+        f"  quantity: {quantity}\n"
+    )
+
+    with pytest.raises(InvalidCases, match=re.escape(message)):
+        load([path])

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import nullcontext, suppress
+from fnmatch import fnmatchcase
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from harness import known
 from harness.case.suite import load
 from harness.cli import cli, main
 from harness.oracle import QUANTITIES, Step, exact, ratios
@@ -133,14 +135,16 @@ def test_files_of_one_name_have_each_their_arrays(tmp_path):
 
 
 def test_torch_passes_the_vectors_of_the_edge_cases(checker, edge):
-    """Torch's own results are within the bounds of all edge cases."""
+    """Torch is within the bounds of all edge cases but those that it is known to get wrong."""
     checked = list(checker.check(edge, by_torch))
 
     cases = json.loads((edge / "index.json").read_text(encoding="utf-8"))["cases"]
     steps = [step for case in cases for step in case.get("steps", ())]
 
     assert len(checked) == sum(len(step.get("expect", ())) for step in steps)
-    assert [each for each in checked if not each[-1]] == []
+    outside = {case for case, *_, inside in checked if not inside}
+    patterns = [entry.case for entry in known.load(known.files()).entries]
+    assert [case for case in outside if not any(fnmatchcase(case, each) for each in patterns)] == []
 
 
 def test_numpy_alone_passes_them(checker, edge):

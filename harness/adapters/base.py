@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.dtypes import name_of
 from harness.targets.support import Unsupported
-from harness.trace import Array
+from harness.trace import STATE, Array
 
 NO_COUNTER = {"is": "absent", "reason": "the layer counts no batches, so momentum=None cannot be"}
 """Declaration of layers without `num_batches_tracked`."""
@@ -76,8 +76,7 @@ class Layer(ABC):
         self.check()
 
     def _presence(self) -> tuple[bool, ...]:
-        names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-        return (*(getattr(self, name) is not None for name in names), self.track_running_stats)
+        return (*(getattr(self, name) is not None for name in STATE), self.track_running_stats)
 
     def check(self) -> None:
         """Raise Unsupported for arguments that the framework has no word for."""

@@ -10,7 +10,7 @@ from tinygrad import Device, Tensor, nn
 from tinygrad.helpers import Context
 
 from harness.adapters.base import OWN_ERRORS, OWN_LAYOUT, OWN_STATE, Layer
-from harness.trace import Array
+from harness.trace import STATE, Array
 
 
 class BatchNorm(Layer):
@@ -36,8 +36,7 @@ class BatchNorm(Layer):
             track_running_stats=self.running_mean is not None,
             momentum=self.momentum,
         )
-        names = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-        for name in names:
+        for name in STATE:
             array = getattr(self, name)
             if array is not None:
                 setattr(layer, name, Tensor(array.copy()))
@@ -47,7 +46,7 @@ class BatchNorm(Layer):
             self._layer = layer
             output = to_numpy(self._output)
         if self.updates:
-            for name in names[2:]:
+            for name in STATE[2:]:
                 getattr(self, name)[...] = to_numpy(getattr(layer, name))
         return output
 

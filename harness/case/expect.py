@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StrictInt, WithJsonSchema
 
 from harness.case.arrays import NUMBERS
 from harness.case.base import Model, Number, Version
 from harness.case.frozen import numbers
-from harness.trace import RESULTS, STATE
+from harness.trace import RESULTS, STATE, StateName
 
 Published = Annotated[Any, BeforeValidator(numbers), WithJsonSchema(NUMBERS)]
-
-
-StateName = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
 
 class Expectation(Model):

@@ -14,6 +14,7 @@ from harness.case.compose import Place
 from harness.case.described import Described
 from harness.case.document import Document, Path
 from harness.case.frozen import shown
+from harness.case.steps import STEPS
 
 _BOUNDS = {
     "greater_than_equal": "expected at least {ge}",
@@ -183,7 +184,7 @@ class _Mistake:
 _KINDS = ("values", "matrix")
 """Keys that decide which others there can be."""
 
-_STEPS = ("train", "eval", "set", "call", "cast", "save", "load")
+_STEPS = tuple(STEPS)
 _STEP_DEPTH = 2
 _NAMES = ("int", "float", "bool", "string", "list", "tuple", "dict", "mapping", "model")
 _TYPES = frozenset(f"{name}_type" for name in (*_NAMES, "model_attributes"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Annotated, Any
@@ -117,6 +118,12 @@ class Case(Model):
     def gradients(self) -> bool:
         """Whether any step asks for gradients."""
         return any(step.forward and step.forward.grad_output for step in self.steps)
+
+    @property
+    def elements(self) -> int:
+        """Elements of the inputs of all executions."""
+        forwards = [step.forward for step in self.steps if step.forward is not None]
+        return sum(math.prod(each.input.size or ()) * each.repeat for each in forwards)
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Case:

@@ -21,6 +21,7 @@ from harness.case.arrays import NUMBERS, ArraySpec, ArrayUnion, DTypeName
 from harness.case.base import Model, Number, Raises, Word
 from harness.case.frozen import FrozenDict, refuse
 from harness.dtypes import dtype
+from harness.trace import StateName
 
 
 def _array_from_list(value: object) -> object:
@@ -118,9 +119,6 @@ class Settings(Model):
         for name in type(self).model_fields:
             if name in self.model_fields_set:
                 yield name, getattr(self, name)
-
-
-StateName = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
 
 
 class Load(Model):

@@ -162,6 +162,7 @@ def _step(
     if target is baseline:  # no array differs from itself
         _numbers(found, at, target, baseline)
         found.divergences += discrete.untouched(at, target)
+        found.divergences += discrete.shared(at, target)
         return True
     gradients = frozenset(RESULTS[1:]) if missing is not None else frozenset()
     found.divergences += discrete.results(at, target, baseline, gradients)
@@ -169,6 +170,7 @@ def _step(
     found.divergences += discrete.state(at, target, baseline, *saved)
     found.divergences += discrete.saved_keys(at, target, baseline)
     found.divergences += discrete.untouched(at, target)
+    found.divergences += discrete.shared(at, target)
     found.bitwise_equal = found.bitwise_equal and _bitwise(target, baseline)
     return True
 

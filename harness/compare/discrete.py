@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.case.model import LoadStep, Raises
+from harness.case.model import Call, LoadStep, Raises
 from harness.compare.findings import Aspect, Culprit, Divergence, number
 from harness.compare.judged import Assessed
 from harness.compare.transfer import Moves, expected
@@ -139,9 +139,29 @@ def saved_keys(at: tuple[int, int], target: Assessed, baseline: Assessed) -> Ite
 
 
 def untouched(at: tuple[int, int], target: Assessed) -> Iterator[Divergence]:
-    """Yield where the target wrote into what it was given."""
+    """Yield where the target wrote into what it was given, or into what it had returned."""
     if target.done.input_changed:
         yield _divergence(at, "input", "input", "unchanged", "changed by the target")
+    for name in RESULTS:
+        if name in target.done.overwritten:
+            yield _divergence(at, name, "memory", "left as it was returned", "written over")
+
+
+def shared(at: tuple[int, int], target: Assessed) -> Iterator[Divergence]:
+    """Yield the arrays that a deep copy has in common with what it is a copy of.
+
+    Nothing is held against a target that does not tell. A counter may be a number, which is shared
+    without harm, and an array without elements has no place in memory.
+    """
+    step, done = target.asked.step, target.done
+    if not isinstance(step, Call) or step.call != "deepcopy" or done.replaced is None:
+        return
+    for name in STATE:
+        before, after = target.before.get(name), done.state.get(name)
+        if before is None or after is None or not after.size or name == "num_batches_tracked":
+            continue
+        if name not in done.replaced:
+            yield _divergence(at, name, "memory", "of the copy alone", "shared with the original")
 
 
 def form(

@@ -9,6 +9,7 @@ import numpy as np
 from harness.compare.findings import Comparison, Divergence
 from harness.compare.judged import Assessed
 from harness.semantics import TORCH, Difference, Semantics
+from harness.trace import RESULTS
 
 
 def undocumented(
@@ -44,7 +45,7 @@ def _explains(divergence: Divergence, semantics: Semantics) -> Difference | None
         case "error" | "published" if divergence.quantity == "error":
             found = semantics.errors if "no error" not in sides else None
         case "memory":
-            found = semantics.state
+            found = semantics.results if divergence.quantity in RESULTS else semantics.state
         case "published" if counter:
             found = semantics.num_batches_tracked
         case "published":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,9 +155,7 @@ def _note(  # noqa: PLR0917  # one difference with all that it is of
     difference: Difference,
     own: tuple[Comparison, Comparison],
 ) -> None:
-    forwards = [step.forward for step in case.steps if step.forward]
-    elements = sum(math.prod(each.input.size or ()) * each.repeat for each in forwards)
-    size = not elements, elements
+    size = not case.elements, case.elements
     key = (versions[1], difference.what)
     change = found.changes.get(key)
     if change is None:

@@ -15,6 +15,7 @@ from harness.case.model import Case
 from harness.case.suite import Suite
 from harness.errors import InvalidInput
 from harness.report.document import write_whole
+from harness.semantics import LowerAccuracy
 from harness.targets import Target, blinded, wire
 from harness.targets.base import Crashed, TimedOut
 from harness.trace import Array, Raised, StepTrace, Trace
@@ -120,7 +121,7 @@ def record(suite: Suite, target: Target, path: Path) -> int:
         protocol=wire.PROTOCOL,
         versions=dict(target.info.versions),
         dtypes=(),
-        declares=tuple(map(wire.WireDeclaration.model_validate, declares)),
+        declares=tuple(map(LowerAccuracy.model_validate, declares)),
     )
     lines = [hello.model_dump_json()]
     for _, case in suite.cases():

@@ -54,7 +54,9 @@ def self_consistent(
     with np.errstate(all="ignore"):
         bounds = results.bounds("wide", declared)
         at = bounds.reported(_magnitude(step.running_mean), _magnitude(step.running_var))
-        return results.within("output", bounds.output(at), declared)
+        # A variance beyond the range of its type says nothing of the one that normalised.
+        lost = ~np.isfinite(column(running_var))
+        return results.within("output", np.where(lost, np.inf, bounds.output(at)), declared)
 
 
 def _magnitude(value: Array | None) -> Float64:

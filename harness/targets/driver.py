@@ -9,10 +9,7 @@ from collections.abc import Callable, Mapping
 from itertools import starmap
 from typing import Any, Protocol
 
-import numpy as np
-
-from harness.case.arrays import ArraySpec
-from harness.case.layouts import arrange, describe
+from harness.case.layouts import describe
 from harness.case.model import (
     Call,
     Case,
@@ -21,15 +18,15 @@ from harness.case.model import (
     Load,
     LoadStep,
     ModuleConfig,
-    Parameter,
     Save,
     Set,
-    State,
     Step,
     Train,
 )
 from harness.dtypes import name_of
+from harness.targets.given import added, assigned, given_arrays, state_arrays
 from harness.targets.guard import guarded, unguarded
+from harness.targets.returned import Returned
 from harness.targets.support import Unsupported, numeric
 from harness.trace import STATE, Array, Raised, StepTrace, Trace, same_bits
 
@@ -88,16 +85,22 @@ def execute(
     construct : callable
         Makes the module from its constructor arguments.
     harmless : bool
-        The module is known to change nothing of its process, so that nothing need be put back.
+        The module is known to change nothing of its process, so that nothing need be put back,
+        and nothing that it has returned.
     """
-    with unguarded() if harmless else guarded():
-        return _execute(case, construct)
+    if harmless:
+        with unguarded():
+            return _execute(case, construct, None)
+    with guarded():
+        return _execute(case, construct, Returned())
 
 
-def _execute(case: Case, construct: Callable[[ModuleConfig], Subject]) -> Trace:
+def _execute(
+    case: Case, construct: Callable[[ModuleConfig], Subject], returned: Returned | None
+) -> Trace:
     try:
         subject = construct(case.module)
-        walk = _Walk(case, subject)
+        walk = _Walk(case, subject, returned)
         walk.start()
         initial = walk.state()[0]
     except Unsupported as reason:
@@ -137,9 +140,10 @@ def _raised(phase: str, error: BaseException) -> Raised:
 class _Walk:
     """One walk through a case's steps."""
 
-    def __init__(self, case: Case, subject: Subject) -> None:
+    def __init__(self, case: Case, subject: Subject, returned: Returned | None) -> None:
         self.case = case
         self.subject = subject
+        self.returned = returned
         self.dtype: str = case.module.dtype
         self.held: Mapping[str, Any] = {}
         self.saved: dict[str, Mapping[str, Any]] = {}
@@ -166,6 +170,8 @@ class _Walk:
             _let_interrupt(error)
             record.setdefault("raised", _raised("state", error))
             record["state"] = dict.fromkeys(STATE)
+        if self.returned is not None:
+            record["overwritten"] = self.returned.overwritten()
         return StepTrace(index, repetition, **record)
 
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
@@ -214,57 +220,41 @@ class _Walk:
         spec = forward.grad_output
         try:
             output = self.subject.forward(given, spec is not None)
-            _keep(results, layouts, "output", output)
+            self._keep(results, layouts, "output", output)
             if spec is None:
                 return
             record["phase"] = "backward"
             grad_output, pristine = given_arrays(spec, output.shape, name_of(given.dtype), pristine)
             pairs.append((grad_output, pristine))
             for name, gradient in self.subject.backward(grad_output).items():
-                _keep(results, layouts, name, gradient)
+                self._keep(results, layouts, name, gradient)
         finally:
             record["input_changed"] = not all(starmap(same_bits, pairs))
 
+    def _keep(
+        self,
+        results: dict[str, Array | None],
+        layouts: dict[str, frozenset[str]],
+        name: str,
+        value: Array | None,
+    ) -> None:
+        if value is None:
+            results[name] = None
+            return
+        results[name] = copied = value.copy(order="K")
+        if value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
+            layouts[name] = describe(value)
+        if self.returned is not None:
+            self.returned.keep(name, value, copied)
+
     def _assign(self, name: str, value: object) -> None:
-        parameter = isinstance(value, Parameter)
-        spec = value.parameter if isinstance(value, Parameter) else value
-        if isinstance(spec, ArraySpec):
-            integer = name == "num_batches_tracked"
-            shape = () if integer else (self.case.module.num_features,)
-            value = spec.array(shape, "int64" if integer else self.dtype)
-        self.subject.assign(name, value, parameter or name in ("weight", "bias"))
+        self.subject.assign(name, *assigned(name, value, self.case.module.num_features, self.dtype))
 
     def _load(self, load: Load) -> None:
-        shape = (self.case.module.num_features,)
-        added = {
-            key: spec.array(() if key == "num_batches_tracked" else shape, self.dtype)
-            for key, spec in load.add.items()
-        }
+        arrays = added(load, self.case.module.num_features, self.dtype)
         if load.source not in self.saved:
             raise Unsupported("the state_dict that the step loads could not be saved")
-        self.subject.load(_edited(self.saved[load.source], load, added), load.strict)
-
-
-def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
-    """Return name and values of each array that a case's initial state names."""
-    arrays = []
-    for name in STATE:
-        value = getattr(state, name)
-        if isinstance(value, int):
-            arrays.append((name, np.asarray(value, dtype=np.int64)))
-        elif value is not None:
-            arrays.append((name, value.array((module.num_features,), module.dtype)))
-    return arrays
-
-
-def given_arrays(
-    spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None = None
-) -> tuple[Array, Array]:
-    """Return an input twice: to give away, and to keep (read-only)."""
-    dense = spec.dense(shape, dtype, like)
-    given = arrange(dense, spec.layout)
-    # Only an expanded array has other values than the dense one.
-    return given, given.copy() if spec.layout == "expanded" else dense
+        self.subject.load(_edited(self.saved[load.source], load, arrays), load.strict)
 
 
 def _edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) -> Mapping[str, Any]:
@@ -274,17 +264,3 @@ def _edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) ->
         changed.pop(key, None)
     changed.update(added)
     return changed if load.versioned else dict(changed)
-
-
-def _keep(
-    results: dict[str, Array | None],
-    layouts: dict[str, frozenset[str]],
-    name: str,
-    value: Array | None,
-) -> None:
-    if value is None:
-        results[name] = None
-        return
-    results[name] = value.copy(order="K")
-    if value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
-        layouts[name] = describe(value)

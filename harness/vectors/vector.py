@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.case.model import Case, Eval, Train
+from harness.case.model import Case
 from harness.compare.follow import Asked
 from harness.compare.question import row
 from harness.oracle import RUNNING, Results, standard_accuracy
@@ -59,7 +59,7 @@ def _asked(asked: Asked, results: Results | None, store: Store) -> dict[str, Any
         "kind": asked.step.kind,
     }
     forward = asked.step.forward
-    if forward is None or not isinstance(asked.step, Train | Eval):
+    if forward is None:
         return {
             **found,
             "spelled": _plain(asked.step.model_dump(exclude_unset=True, by_alias=True)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import ClassVar
 
@@ -172,3 +173,47 @@ def test_a_replaced_array_is_told_in_words():
     words = "running_mean is replaced by another array, it should be written in place"
     assert f"step 1 (train): {words}" in str(told.value)
     assert "by running_mean's memory (1 case)" in str(told.value)
+
+
+class Shares(BatchNorm2d):
+    """Is copied with the arrays that it has."""
+
+    def __deepcopy__(self, memo):
+        """Copy the object alone."""
+        return copy.copy(self)
+
+
+class SharesTensors(torch.nn.BatchNorm2d):
+    """Is copied with the tensors that it has, in other objects."""
+
+    def __deepcopy__(self, memo):
+        """Copy what is not a tensor."""
+        made = type(self)(self.num_features)
+        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+            getattr(made, name).data = tensor.data
+        return made
+
+
+@pytest.mark.parametrize("cls", [Shares, SharesTensors])
+def test_a_deep_copy_that_shares_its_arrays_is_found(cls):
+    """A copy in whose arrays the original sees every step diverges, array by array."""
+    arrays = ("weight", "bias", *STATISTICS)
+
+    assert found(cls, case({"call": "deepcopy"})) == [
+        (0, name, "memory", "target") for name in arrays
+    ]
+
+
+def test_a_number_and_an_empty_array_are_shared_without_harm():
+    """A counter that cannot be written into, and arrays of no channels, need no copy."""
+
+    class Number(BatchNorm2d):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            self.num_batches_tracked = np.int64(0)
+
+    none = case({"call": "deepcopy"}, state={}, num_features=0)
+
+    assert found(Number, case({"call": "deepcopy"})) == []
+    assert found(BatchNorm2d, none) == []
+    assert found(torch.nn.BatchNorm2d, none) == []

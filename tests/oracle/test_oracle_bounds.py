@@ -280,3 +280,20 @@ def test_self_consistency_needs_factor_one():
 
     with pytest.raises(ValueError, match="factor is 1"):
         self_consistent(step, step.running_mean, step.running_var)
+
+
+def test_a_variance_beyond_its_type_says_nothing_of_the_output():
+    """Where running_var overflows, an output of wider arithmetic is as consistent as zeros."""
+    given = np.float32([[1e30, -1e30, 2e30, -2e30]])
+    step = Step(
+        input=given,
+        eps=1e-5,
+        batch_statistics=True,
+        running_mean=np.zeros(1, np.float32),
+        running_var=np.ones(1, np.float32),
+        factor=1.0,
+    )
+    expected = self_consistent(step, np.float32([0]), np.float32([np.inf]))
+    wide = (given / np.sqrt(given.astype(np.float64).var())).astype(np.float32)
+
+    assert ratios(wide, expected).max() == ratios(np.zeros_like(given), expected).max() == 0

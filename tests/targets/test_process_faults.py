@@ -55,6 +55,10 @@ if FAULT == "a word before":
 if FAULT == "a word and hello":
     say("loading weights\\n" + json.dumps({"hello": {"protocol": 1}}) + "\\n")
     time.sleep(60)
+if FAULT == "integer statistics":
+    lower = {"parameters": "float16", "reason": "why not", "statistics": "int64"}
+    say(json.dumps({"hello": {"protocol": 1, "dtypes": ["float32"], "declares": [lower]}}) + "\\n")
+    time.sleep(60)
 if FAULT == "no hello":
     sys.exit(3)
 if FAULT == "no hello again" and met:
@@ -72,6 +76,8 @@ for line in sys.stdin:
             sys.exit(7)
         elif FAULT == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        elif FAULT == "real-time signal":
+            os.kill(os.getpid(), 40)
         elif FAULT == "hang":
             time.sleep(60)
         elif FAULT == "child":
@@ -119,6 +125,7 @@ for line in sys.stdin:
 FAULTS = {
     "exit": ("crash", "the worker ended with exit code 7"),
     "kill": ("crash", "the worker ended with SIGKILL"),
+    "real-time signal": ("crash", "the worker ended with signal 40"),
     "hang": ("timeout", "there is no answer after 2 s"),
     "child": ("timeout", "there is no answer after 2 s"),
     "partial line and hang": ("timeout", 'only \'{"trace": {"number":\' without an end'),
@@ -213,6 +220,7 @@ def test_a_worker_whose_command_is_gone_is_told_case_by_case(tmp_path, spec):
     [
         ("no hello", "cannot be started: the worker ended with exit code 3"),
         ("wrong version", "the worker speaks version 2 of the protocol, the harness 1"),
+        ("integer statistics", "at hello.declares.0.statistics: Input should be 'float16'"),
         ("a word before", "'loading weights', where {\"hello\": …} was expected"),
         ("a word and hello", "more than one line: 'loading weights', and then '{\"hello\""),
     ],

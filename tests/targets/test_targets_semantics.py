@@ -205,12 +205,20 @@ def test_state_for_a_counter_that_is_not_there_is_unsupported():
     assert result.reason == "the class has no num_batches_tracked"
 
 
+def _lower(**changed):
+    return {"accuracy": [{"parameters": "float16", "reason": "half statistics", **changed}]}
+
+
 @pytest.mark.parametrize(
     ("said", "place"),
     [
         ({"running_var": {"is": "bessel", "reason": "no"}}, "bn_harness.running_var.is"),
         ({"running_var": {"is": "biased"}}, "bn_harness.running_var.reason"),
+        ({"running_var": {"is": "biased", "reason": " "}}, "bn_harness.running_var.reason"),
         ({"runing_var": {"is": "biased", "reason": "no"}}, "bn_harness.runing_var"),
+        (_lower(parameters="float23"), "bn_harness.accuracy.0.parameters"),
+        (_lower(statistics="int64"), "bn_harness.accuracy.0.statistics"),
+        (_lower(reason=" "), "bn_harness.accuracy.0.reason"),
     ],
 )
 def test_a_wrong_declaration_is_refused_with_its_place(said, place):

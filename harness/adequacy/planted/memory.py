@@ -1,4 +1,4 @@
-"""Arrays of the state that are replaced and not written into."""
+"""Arrays of the state that are replaced and not written into, and results that are written over."""
 
 # ruff: noqa: D102 - a method is documented where it is first defined
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.adequacy.base import OpenBatchNorm2d
+from harness.reference.kernel import Gradients, Saved
 from harness.reference.mathematics import Array
 from harness.reference.state import IncompatibleKeys
 
@@ -111,3 +112,62 @@ class ParametersReplacedInBackward(OpenBatchNorm2d):
         self.weight = None if weight is None else weight.copy()
         self.bias = None if bias is None else bias.copy()
         return found
+
+
+def _into(kept: Array | None, found: Array) -> Array:
+    """Return what was found, in the memory of an array that is like it."""
+    if kept is None or (kept.dtype, kept.strides) != (found.dtype, found.strides):
+        return found
+    if kept.shape != found.shape:
+        return found
+    kept[...] = found
+    return kept
+
+
+class OutputReused(OpenBatchNorm2d):
+    """Each output is written into the memory of the one before.
+
+    Met in engines with a workspace, whose outputs hold until the next run.
+    """
+
+    _output: Array | None = None
+
+    def output(self, y: Array, x: Array) -> Array:
+        self._output = _into(self._output, super().output(y, x))
+        return self._output
+
+
+class ParameterGradientsReused(OpenBatchNorm2d):
+    """The gradients of weight and bias are written into the memory of those before.
+
+    Could be met where they are fields of the module, as `.grad` is.
+    """
+
+    _gradients: tuple[Array | None, Array | None] = (None, None)
+
+    def gradients(self, grad_output: Array, saved: Saved) -> Gradients:
+        grad_input, *found = super().gradients(grad_output, saved)
+        pairs = zip(self._gradients, found, strict=True)
+        weight, bias = (None if new is None else _into(old, new) for old, new in pairs)
+        self._gradients = weight, bias
+        return grad_input, weight, bias
+
+
+class GradInputInOutput(OpenBatchNorm2d):
+    """grad_input is written into the output, which the backward pass no longer needs.
+
+    Could be met in memory planning, where the output has no later reader in sight.
+    """
+
+    _output: Array | None = None
+
+    def output(self, y: Array, x: Array) -> Array:
+        self._output = super().output(y, x)
+        return self._output
+
+    def grad_like(self, grad_input: Array, x: Array) -> Array:
+        found, output = super().grad_like(grad_input, x), self._output
+        if output is None:
+            return found
+        output[...] = found
+        return output

@@ -228,6 +228,24 @@ class FirstBatchInitialises(OpenBatchNorm2d):
         return super().average(old, batch, 1.0 if first else factor)
 
 
+class EvalFoldedUntilTrain(OpenBatchNorm2d):
+    """What an eval step folds is kept until the next train step.
+
+    Could be met where train() is thought to be the only way to other statistics.
+    """
+
+    _folded: tuple[Array | None, Array] | None = None
+
+    def save(self, x: Array, mean: Array | None, invstd: Array, *, of_batch: bool) -> Saved:
+        if of_batch:
+            self._folded = None
+        elif self._folded is None or self._folded[1].shape != invstd.shape:
+            self._folded = mean if mean is None else mean.copy(), invstd
+        else:
+            mean, invstd = self._folded
+        return super().save(x, mean, invstd, of_batch=of_batch)
+
+
 class EvalFoldedOnce(OpenBatchNorm2d):
     """The scale of eval is computed in the first eval step and kept.
 

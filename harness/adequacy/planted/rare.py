@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from harness.adequacy.base import OpenBatchNorm2d
-from harness.reference.kernel import Saved
+from harness.reference.kernel import Gradients, Saved
 from harness.reference.mathematics import Array
 
 _LANES = 16
 _TILE = 4096
 _THREADS = 1024
+_WARP = 32
+_GRID = 65535
 
 
 class LastChannelNotUpdated(OpenBatchNorm2d):
@@ -51,6 +53,57 @@ class ChannelsBeyondThreads(OpenBatchNorm2d):
     def normalise(self, x: Array, saved: Saved) -> Array:
         y = super().normalise(x, saved)
         y[:, _THREADS:] = x[:, _THREADS:]
+        return y
+
+
+class ChannelsBeyondGrid(OpenBatchNorm2d):
+    """Channels from the 65,536th on are not normalised.
+
+    Could be met where the grid's second size is the number of channels.
+    """
+
+    def normalise(self, x: Array, saved: Saved) -> Array:
+        y = super().normalise(x, saved)
+        y[:, _GRID:] = x[:, _GRID:]
+        return y
+
+
+class SamplesBeyondGrid(OpenBatchNorm2d):
+    """Samples from the 65,536th on come out as zero.
+
+    Could be met where the grid's second size is the number of samples, as in cuDNN's inference,
+    which refuses them (pytorch/pytorch#19911).
+    """
+
+    def normalise(self, x: Array, saved: Saved) -> Array:
+        y = super().normalise(x, saved)
+        y[_GRID:] = 0
+        return y
+
+
+class SamplesBeyondBlock(OpenBatchNorm2d):
+    """Of more than 1,024 samples of one pixel the gradients sum the first 1,024.
+
+    Met in MIOpen's backward pass, from another number of samples on (ROCm/MIOpen#1109).
+    """
+
+    def gradients(self, grad_output: Array, saved: Saved) -> Gradients:
+        if grad_output.shape[2:] == (1, 1):
+            grad_output = grad_output.copy()
+            grad_output[_THREADS:] = 0
+        return super().gradients(grad_output, saved)
+
+
+class WholeWarpsTwice(OpenBatchNorm2d):
+    """Where the channels fill whole warps of 32, the last one is normalised twice.
+
+    Could be met with a tail that runs although nothing is left for it.
+    """
+
+    def normalise(self, x: Array, saved: Saved) -> Array:
+        y = super().normalise(x, saved)
+        if x.shape[1] % _WARP == 0:
+            y[:, -_WARP:] = super().normalise(y, saved)[:, -_WARP:]
         return y
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 from numpy.typing import DTypeLike
@@ -59,6 +59,16 @@ class CastResets(OpenBatchNorm2d):
         super().to(dtype)
         self.reset_running_stats()
         return self
+
+
+class CopyShares(OpenBatchNorm2d):
+    """A deep copy has the arrays of what it is a copy of.
+
+    Could be met where `__deepcopy__` leaves buffers out of the memo, or copies the object alone.
+    """
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CopyShares:
+        return copy(self)
 
 
 class CopyForgetsStatistics(OpenBatchNorm2d):

@@ -11,7 +11,8 @@ from harness.reference.mathematics import Array
 
 
 def _rows(x: Array) -> Array:
-    return x.transpose(1, 0, 2).reshape(x.shape[1], -1)
+    # NumPy adds in pairs along what is contiguous only, and one after the other along the rest.
+    return np.ascontiguousarray(x.transpose(1, 0, 2).reshape(x.shape[1], -1))
 
 
 class WelfordTree(OpenBatchNorm2d):

@@ -4,7 +4,6 @@ from harness.targets.wire.answer import (
     PROTOCOL,
     Answer,
     Hello,
-    WireDeclaration,
     WireTrace,
     most_bytes,
 )
@@ -16,7 +15,6 @@ __all__ = [
     "Answer",
     "Hello",
     "WireArray",
-    "WireDeclaration",
     "WireTrace",
     "case_message",
     "line",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from harness.case.arrays import DTypeName
 from harness.case.model import Case, Save
 from harness.case.needs import dtypes
-from harness.oracle import Declared
+from harness.semantics import LowerAccuracy
 from harness.targets.base import Declaration, TargetInfo
 from harness.targets.wire.arrays import Message, WireArray
-from harness.trace import STATE, Array, Raised, StepTrace, Trace
+from harness.trace import STATE, Array, Raised, ResultName, StateName, StepTrace, Trace
 
 PROTOCOL = 1
 """Version of the protocol; a worker must speak the same."""
@@ -28,22 +28,18 @@ class WireRaised(Message):
     message: str
 
 
-_State = Literal["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
-_Result = Literal["output", "grad_input", "grad_weight", "grad_bias"]
-
-
 class WireStep(Message):
     """One execution of a step."""
 
     step: int
     repetition: int
-    results: dict[_Result, WireArray | None] = Field(default_factory=dict)
-    state: dict[_State, WireArray | None] = Field(default_factory=dict)
+    results: dict[ResultName, WireArray | None] = Field(default_factory=dict)
+    state: dict[StateName, WireArray | None] = Field(default_factory=dict)
     saved: dict[str, WireArray] | None = None
     raised: WireRaised | None = None
     unsupported: str | None = None
     input_changed: bool = False
-    replaced: frozenset[_State] | None = None
+    replaced: frozenset[StateName] | None = None
 
     def trace(self) -> StepTrace:
         """Return it as a trace keeps it; ValueError where an array is none."""
@@ -69,7 +65,7 @@ class WireTrace(Message):
     """A worker's answer to a case."""
 
     number: int
-    initial: dict[_State, WireArray | None] = Field(default_factory=dict)
+    initial: dict[StateName, WireArray | None] = Field(default_factory=dict)
     steps: tuple[WireStep, ...] = ()
     raised: WireRaised | None = None
     unsupported: str | None = None
@@ -89,17 +85,6 @@ class WireTrace(Message):
         )
 
 
-class WireDeclaration(Message):
-    """Lower accuracy that a worker declares, as `harness.oracle.Declared`."""
-
-    parameters: DTypeName
-    reason: str = Field(min_length=1)
-    statistics: DTypeName | None = None
-    saved_statistics: DTypeName | None = None
-    parameter_gradients: DTypeName | None = None
-    flush_to_zero: bool = False
-
-
 class Hello(Message):
     """What a worker says of itself."""
 
@@ -108,13 +93,12 @@ class Hello(Message):
     dtypes: tuple[DTypeName, ...]
     backward: bool = True
     state_dict: bool = True
-    declares: tuple[WireDeclaration, ...] = ()
+    declares: tuple[LowerAccuracy, ...] = ()
 
     def info(self, name: str) -> TargetInfo:
         """Return what the report says of the worker, under a name."""
         declarations = tuple(
-            Declaration(each.parameters, Declared(**each.model_dump(exclude={"parameters"})))
-            for each in self.declares
+            Declaration(each.parameters, each.declared()) for each in self.declares
         )
         return TargetInfo(name, versions=self.versions, declarations=declarations)
 

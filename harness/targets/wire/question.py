@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from harness.case.arrays import ArraySpec
+import numpy as np
+
 from harness.case.model import (
     Call,
     Case,
@@ -16,13 +17,12 @@ from harness.case.model import (
     Forward,
     Load,
     LoadStep,
-    Parameter,
     Save,
     Set,
     Step,
     Train,
 )
-from harness.targets.driver import state_arrays
+from harness.targets.given import added, assigned, state_arrays
 from harness.targets.wire.arrays import packed
 
 
@@ -88,24 +88,17 @@ def _forward(forward: Forward, own: str, backward: bool) -> dict[str, Any]:
 
 
 def _setting(name: str, value: object, channels: int, own: str) -> object:
-    parameter = isinstance(value, Parameter)
-    spec = value.parameter if isinstance(value, Parameter) else value
-    if not isinstance(spec, ArraySpec):
-        return scalar(spec)
-    integer = name == "num_batches_tracked"
-    array = spec.array(() if integer else (channels,), "int64" if integer else own)
-    return {"array": packed(array), "parameter": parameter or name in ("weight", "bias")}
+    given, parameter = assigned(name, value, channels, own)
+    if not isinstance(given, np.ndarray):
+        return scalar(given)
+    return {"array": packed(given), "parameter": parameter}
 
 
 def _load(load: Load, channels: int, own: str) -> dict[str, Any]:
-    added = {
-        key: packed(spec.array(() if key == "num_batches_tracked" else (channels,), own))
-        for key, spec in load.add.items()
-    }
     return {
         "from": load.source,
         "drop": list(load.drop),
-        "add": added,
+        "add": {name: packed(array) for name, array in added(load, channels, own).items()},
         "strict": load.strict,
         "versioned": load.versioned,
     }

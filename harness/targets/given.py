@@ -1,0 +1,53 @@
+"""The arrays that a case gives a module."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from harness.case.arrays import ArraySpec
+from harness.case.layouts import arrange
+from harness.case.model import Load, ModuleConfig, Parameter, State
+from harness.trace import STATE, Array
+
+
+def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
+    """Return name and values of each array that a case's initial state names."""
+    arrays = []
+    for name in STATE:
+        value = getattr(state, name)
+        if isinstance(value, int):
+            arrays.append((name, np.asarray(value, dtype=np.int64)))
+        elif value is not None:
+            arrays.append((name, value.array((module.num_features,), module.dtype)))
+    return arrays
+
+
+def given_arrays(
+    spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None = None
+) -> tuple[Array, Array]:
+    """Return an input twice: to give away, and to keep (read-only)."""
+    dense = spec.dense(shape, dtype, like)
+    given = arrange(dense, spec.layout)
+    # Only an expanded array has other values than the dense one.
+    return given, given.copy() if spec.layout == "expanded" else dense
+
+
+def assigned(name: str, value: object, channels: int, dtype: str) -> tuple[object, bool]:
+    """Return what a `set` step assigns to an attribute, and whether it is a parameter."""
+    parameter = isinstance(value, Parameter)
+    spec = value.parameter if isinstance(value, Parameter) else value
+    if isinstance(spec, ArraySpec):
+        spec = spec.array(*_form(name, channels, "int64" if name == _COUNTER else dtype))
+    return spec, parameter or name in ("weight", "bias")
+
+
+def added(load: Load, channels: int, dtype: str) -> dict[str, Array]:
+    """Return the arrays that a `load` step puts into the state_dict, by their keys."""
+    return {name: spec.array(*_form(name, channels, dtype)) for name, spec in load.add.items()}
+
+
+_COUNTER = "num_batches_tracked"
+
+
+def _form(name: str, channels: int, dtype: str) -> tuple[tuple[int, ...], str]:
+    return () if name == _COUNTER else (channels,), dtype
