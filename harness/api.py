@@ -14,11 +14,14 @@ from harness.case.suite import Entry, Selection, Suite, load
 from harness.errors import InvalidInput
 from harness.explanation import explain
 from harness.plan import Plan
-from harness.report.failing import kinds, listed, samples
+from harness.report.failing import kinds, listed, looser, samples
 from harness.report.model import Report
-from harness.report.text import PYTHON, Sources, explained, judged, reasons
+from harness.report.selection import selection as chosen_by
+from harness.report.selection import selectors
+from harness.report.text import PYTHON, Sources, allowing, explained, judged, reasons
 from harness.runner import Outcome
 from harness.runner import run as run_suite
+from harness.verdicts import CLASSES
 
 __all__ = ["Case", "assert_conforms", "explain", "run"]
 
@@ -86,19 +89,27 @@ def _run(
     against: str,
     accuracy: str | None = None,
 ) -> tuple[Suite, Outcome]:
+    if accuracy not in {None, *CLASSES}:
+        raise InvalidInput(f"accuracy: expected one of {', '.join(CLASSES)}, got {accuracy!r}")
     suite = _suite(cases).select(selection)
     listed = [known] if isinstance(known, str | Path) else known
     full = cases is not None
     plan = Plan(tuple(targets), against, accuracy, full, known=(*suite.known, *map(Path, listed)))
-    chosen = {**asdict(selection), "tags": list(selection.tags), "accuracy": accuracy}
-    chosen = {key: value for key, value in chosen.items() if value}
-    return suite, run_suite(suite, plan, jobs=0, selection=chosen, whole=not (chosen or full))
+    options = {**asdict(selection), "tags": list(selection.tags), "accuracy": accuracy}
+    chosen = chosen_by(selectors(suite), **options)
+    return suite, run_suite(suite, plan, jobs=0, selection=chosen, whole=not chosen)
 
 
 def _suite(cases: Cases) -> Suite:
     if cases is None:
         return load()
-    given = [cases] if isinstance(cases, str | Path | Case) else list(cases)
+    given: list[Any] = [cases]
+    if isinstance(cases, Iterable) and not isinstance(cases, str | Path | Case):
+        given = [*cases]
+    for each in given:
+        if not isinstance(each, str | Path | Case):
+            kind = type(each).__name__
+            raise InvalidInput(f"a case is a path or a Case, not an instance of {kind}")
     paths = [each for each in given if not isinstance(each, Case)]
     made = [each for each in given if isinstance(each, Case)]
     # Cases that no file has are told apart by their place in the list.
@@ -108,7 +119,8 @@ def _suite(cases: Cases) -> Suite:
     for name, count in Counter(entry.item.id for entry in together).items():
         if count > 1:
             raise InvalidInput(f"{count} cases have the id '{name}'; an id names one case")
-    return Suite(together, read.globs, known=read.known)
+    own: dict[str, tuple[str, ...]] = {PYTHON: ("*",)} if made else {}
+    return Suite(together, {**read.globs, **own}, known=read.known)
 
 
 def assert_conforms(
@@ -116,6 +128,7 @@ def assert_conforms(
     cases: Cases = None,
     *,
     against: str = "torch",
+    accuracy: str | None = None,
     tags: str | Sequence[str] = (),
     expression: str = "",
     sample: int | None = None,
@@ -130,20 +143,22 @@ def assert_conforms(
     Parameters
     ----------
     target : str or class
-    cases, against, tags, expression, sample, known
+    cases, against, accuracy, tags, expression, sample, known
         As for `run`.
     shown : int
         Most failing cases that the message explains.
     """
     __tracebackhide__ = True
     selection = _selection(expression, tags, sample)
-    suite, outcome = _run(cases, [target], selection, known, against=against)
+    suite, outcome = _run(cases, [target], selection, known, against=against, accuracy=accuracy)
     report = outcome.report
     found = samples(report, shown)
     if found:
         name, (failing, more) = next(iter(found.items()))
         sources, total = Sources(suite), report.summary[name].cases
         explanations = ["\n".join(explained(report, case, name, sources)) for case in failing]
+        if (enough := looser(report, name)) is not None:
+            explanations.append(allowing(name, enough))
         raise AssertionError(
             f"{len(failing) + more} of {total} cases diverge from {against}, "
             f"by {listed(kinds(report)[name])}\n\n" + "\n\n".join(explanations)

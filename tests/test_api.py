@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -111,7 +112,47 @@ def test_cases_are_selected_by_tags_and_words():
     report = harness.run(cases, tags=["b"], expression="not two")
 
     assert [each.id for each in report.cases] == ["three"]
-    assert report.selection == {"tags": ["b"], "expression": "not two"}
+    assert report.selection == {"cases": ["(python)"], "tags": ["b"], "expression": "not two"}
+
+
+def test_the_selection_is_told_as_the_command_tells_it(tmp_path):
+    """Files, and cases made in Python, are named in the report where they are not the suite."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "- {id: own, why: it is., module: {num_features: 1}, steps: [{call: deepcopy}]}\n"
+    )
+
+    assert harness.run(path).selection == {"cases": [str(path)]}
+    assert harness.run([path, case()]).selection == {"cases": ["(python)", str(path)]}
+    assert harness.run(f"{path}::ow*").selection == {"cases": [f"{path}::ow*"]}
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: harness.run(case(), accuracy="tre"), "accuracy: expected one of wide, tree,"),
+        (lambda: harness.run(5), "a case is a path or a Case, not an instance of int"),
+        (lambda: harness.run([case(), None]), "not an instance of NoneType"),
+        (lambda: harness.explain(5), "a case is named by a text, or is a Case, not .* int"),
+        (lambda: harness.run(case(), sample=0), "no case is selected by sample 0"),
+    ],
+)
+def test_what_cannot_be_used_is_told(call, message):
+    """An argument of no use is one error, whose text says which and what it should be."""
+    with pytest.raises(InvalidInput, match=message):
+        call()
+
+
+def test_conformance_is_asserted_of_a_part_against_another():
+    """assert_conforms takes a baseline, words in ids and a sample, and its report says which."""
+    cases = [case("one"), case("two"), case("three")]
+    report = harness.assert_conforms(
+        Unbiased, cases, against="reference", expression="not two", sample=1
+    )
+
+    assert report.baseline == "reference"
+    assert report.selection == {"cases": ["(python)"], "expression": "not two", "sample": 1}
+    assert report.summary[report.targets[0]].cases == 1
 
 
 def test_the_shipped_suite_is_the_default(monkeypatch, tmp_path):
@@ -240,3 +281,29 @@ def test_importing_the_package_is_light():
     text = "import sys, harness; assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules)"
 
     subprocess.run([sys.executable, "-c", text], check=True)  # this Python
+
+
+class Sequential(BatchNorm2d):
+    """Is as exact as sums of float32 values one after the other."""
+
+    def __call__(self, given):
+        """Normalise by them."""
+        total = np.add.accumulate(given, axis=0, dtype=np.float32)[-1].sum((1, 2))
+        mean = total / np.float32(given.size / given.shape[1])
+        deviation = given - mean[:, None, None]
+        squares = np.add.accumulate(deviation * deviation, axis=0, dtype=np.float32)[-1]
+        var = squares.sum((1, 2)) / np.float32(given.size / given.shape[1])
+        return deviation / np.sqrt(var + np.float32(self.eps))[:, None, None]
+
+
+def test_a_class_that_fails_by_its_accuracy_alone_is_told_which_it_has():
+    """Sums in sequence are outside the standard bound, and inside that of sums in any order."""
+    given = {"shape": [65537, 2, 1, 1], "fill": "normal", "mean": 3.0, "std": 2.0, "seed": 1}
+    long = case(
+        module={"num_features": 2, "affine": False, "track_running_stats": False},
+        steps=[{"train": {"input": given}}],
+    )
+
+    with pytest.raises(AssertionError, match="within the bounds of --accuracy any-order"):
+        harness.assert_conforms(Sequential, long)
+    assert harness.assert_conforms(Sequential, long, accuracy="any-order")

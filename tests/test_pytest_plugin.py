@@ -452,3 +452,14 @@ def test_third_party_project(project: pytest.Pytester) -> None:
     result.assert_outcomes(passed=10)
     result.stdout.fnmatch_lines(["mine:Norm: 18 cases: 18 agree"])
     assert os.fspath(project.path) not in result.stderr.str()
+
+
+def test_the_shipped_suite_is_judged_by_the_settings_of_the_project(project):
+    """--pyargs harness names the suite, and the project's own target is what it judges."""
+    (project.path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\naddopts = ["--target", "targets:Biased"]\n'
+    )
+    result = run(project, "--pyargs", "harness", "-k", "notebook-16")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["targets:Biased: 1 cases: 1 diverge"])

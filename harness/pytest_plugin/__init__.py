@@ -57,6 +57,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Gather what items find, in the one process that all reports reach."""
+    if config.getoption("pyargs"):
+        # Beside the package in an editable installation, where a walk through it finds no case.
+        suite = str(shipped())
+        config.args = [suite if each == "harness" else each for each in config.args]
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Gatherer(config), "conformance")
 

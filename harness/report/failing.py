@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from harness.report.model import CaseResult, Divergence, Report, Result
-from harness.trace import STATE
-from harness.verdicts import FAILED
+from harness.trace import RESULTS, STATE
+from harness.verdicts import FAILED, HELD, AccuracyClass
 
 _PLAIN = frozenset(("value", "state", "error", "input", "published"))
 """Aspects that go without saying."""
@@ -18,7 +18,7 @@ _DECLARED = frozenset(
         "num_batches_tracked's presence",
         "output's layout",
         "grad_input's layout",
-        *(f"{name}'s memory" for name in STATE),
+        *(f"{name}'s memory" for name in (*STATE, *RESULTS)),
     )
 )
 """Differences that a class can declare by its attribute."""
@@ -88,6 +88,21 @@ def listed(kinds: Sequence[Kind]) -> str:
 def declarable(kinds: Sequence[Kind]) -> bool:
     """Whether a target fails by what it could declare to be meant."""
     return not _DECLARED.isdisjoint(kind.words for kind in kinds)
+
+
+def looser(report: Report, target: str) -> AccuracyClass | None:
+    """Return the accuracy class by which nothing would be held against a target, if there is one.
+
+    That is so where numbers alone are outside, and each of their quantities holds some class.
+    """
+    held: set[AccuracyClass] = set()
+    for _, name, result in failures(report):
+        if name == target:
+            told = telling(result)
+            if result.verdict != "diverge" or any(each.aspect != "value" for each in told):
+                return None
+            held |= {report.summary[name].accuracy.get(each.quantity, "none") for each in told}
+    return None if not held or "none" in held else max(held, key=HELD.index)
 
 
 def samples(report: Report, most: int) -> dict[str, tuple[list[CaseResult], int]]:

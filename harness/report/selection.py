@@ -27,4 +27,5 @@ def spelled(chosen: Iterable[str]) -> list[str]:
 
 def selection(cases: list[str], **options: object) -> dict[str, Any]:
     """Return what a report says of its selection: all that is not the default."""
-    return {key: value for key, value in {"cases": cases, **options}.items() if value}
+    named = {"cases": cases, **options}
+    return {key: value for key, value in named.items() if value not in (None, "", [])}

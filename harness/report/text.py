@@ -14,7 +14,15 @@ from rich.text import Text
 from harness.case.matrix import Matrix
 from harness.case.suite import Entry, Suite
 from harness.report.console import Output
-from harness.report.failing import declarable, failures, kinds, listed, samples, telling
+from harness.report.failing import (
+    declarable,
+    failures,
+    kinds,
+    listed,
+    looser,
+    samples,
+    telling,
+)
 from harness.report.model import CaseResult, Divergence, Report
 from harness.verdicts import HELD, VERDICTS
 
@@ -28,8 +36,8 @@ PYTHON = "(python)"
 """In place of the file, for cases that were made in Python."""
 
 _MEANT = (
-    "a counter that is absent, a memory format of its own, or a state that steps replace, can be "
-    "declared where it is meant: "
+    "a counter that is absent, a memory format of its own, a state that steps replace, or results "
+    "whose memory is used again, can be declared where it is meant: "
     'docs/targets.md, "Documented differences"'
 )
 
@@ -167,6 +175,14 @@ def answers(report: Report) -> dict[str, Answer]:
     return {target: answer(target) for target in report.targets}
 
 
+def allowing(target: str, accuracy: str) -> str:
+    """Return the words for a target that fails by its accuracy alone."""
+    return (
+        f"{target} is within the bounds of --accuracy {accuracy}, which allow it larger errors: "
+        "docs/tolerances.md"
+    )
+
+
 def show(report: Report, sources: Sources, stream: TextIO) -> None:
     """Write what failed, and the summary table."""
     console = Output(stream, highlight=False)
@@ -182,8 +198,10 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         cases, more = failing[target]
         if len(cases) + more > 1:
             console.print(Text(f"{target} fails by {listed(found)}"), soft_wrap=True)
-        if declarable(found):
+        if declarable(found) and not target.startswith("exec:"):
             console.print(Text(_MEANT), soft_wrap=True)
+        if (accuracy := looser(report, target)) is not None:
+            console.print(Text(allowing(target, accuracy)), soft_wrap=True)
     for target in report.targets:
         for line in _unsupported(report, target):
             console.print(Text(line), soft_wrap=True)
