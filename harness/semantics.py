@@ -129,8 +129,12 @@ class LowerAccuracy(_Closed):
         return Declared(**self.model_dump(exclude={"parameters"}))
 
 
-class Declares(_Closed):
-    """What the attribute `bn_harness` of a class may hold."""
+class _Backward(_Difference):
+    is_: Literal["absent"] = Field(alias="is")
+
+
+class Differences(_Closed):
+    """What a class, or a worker in its hello, may document to mean otherwise than torch."""
 
     running_var: _RunningVar | None = None
     momentum: _Momentum | None = None
@@ -140,8 +144,6 @@ class Declares(_Closed):
     errors: _Errors | None = None
     state: _State | None = None
     results: _Results | None = None
-    accuracy: tuple[LowerAccuracy, ...] = ()
-    versions: dict[str, str] = {}
 
     def semantics(self) -> Semantics:
         """Return the differences of meaning."""
@@ -155,6 +157,14 @@ class Declares(_Closed):
             self.state.of("arrays of the state") if self.state else None,
             self.results.of("memory of results") if self.results else None,
         )
+
+
+class Declares(Differences):
+    """What the attribute `bn_harness` of a class may hold."""
+
+    backward: _Backward | None = None
+    accuracy: tuple[LowerAccuracy, ...] = ()
+    versions: dict[str, str] = {}
 
     def accuracies(self) -> tuple[tuple[str, Declared], ...]:
         """Return type of parameters and lower accuracy, by declaration."""

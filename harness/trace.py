@@ -38,7 +38,12 @@ class Raised:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.type}: {self.message}"
+        where = f" {BACKWARD}" if self.phase == "backward" else ""
+        return f"{self.type}{where}: {self.message}"
+
+
+BACKWARD = "in the backward pass"
+"""What is said of an error where the forward pass raised none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,24 @@ from dataclasses import dataclass
 from itertools import islice
 
 from harness.report.model import CaseResult, Divergence, Report, Result
-from harness.trace import RESULTS, STATE
+from harness.trace import BACKWARD, RESULTS, STATE
 from harness.verdicts import FAILED, HELD, AccuracyClass
 
 _PLAIN = frozenset(("value", "state", "error", "input", "published"))
 """Aspects that go without saying."""
 
+_NO_GRADIENTS = f"error {BACKWARD}"
+
 _DECLARED = frozenset(
     (
+        _NO_GRADIENTS,
         "num_batches_tracked's presence",
         "output's layout",
         "grad_input's layout",
         *(f"{name}'s memory" for name in (*STATE, *RESULTS)),
     )
 )
-"""Differences that a class can declare by its attribute."""
+"""Differences that a class can declare by its attribute, or a worker in its hello."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def _ways(result: Result) -> list[str]:
 
 
 def _words(divergence: Divergence) -> str:
+    if divergence.aspect == "error" and BACKWARD in str(divergence.actual):
+        return _NO_GRADIENTS
     if divergence.aspect in _PLAIN:
         return divergence.quantity
     return f"{divergence.quantity}'s {divergence.aspect}"

@@ -36,8 +36,8 @@ PYTHON = "(python)"
 """In place of the file, for cases that were made in Python."""
 
 _MEANT = (
-    "a counter that is absent, a memory format of its own, a state that steps replace, or results "
-    "whose memory is used again, can be declared where it is meant: "
+    "a counter or a backward pass that is absent, a memory format of its own, a state that steps "
+    "replace, or results whose memory is used again, can be declared where it is meant: "
     'docs/targets.md, "Documented differences"'
 )
 
@@ -198,7 +198,7 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         cases, more = failing[target]
         if len(cases) + more > 1:
             console.print(Text(f"{target} fails by {listed(found)}"), soft_wrap=True)
-        if declarable(found) and not target.startswith("exec:"):
+        if declarable(found):
             console.print(Text(_MEANT), soft_wrap=True)
         if (accuracy := looser(report, target)) is not None:
             console.print(Text(allowing(target, accuracy)), soft_wrap=True)

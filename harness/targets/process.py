@@ -10,7 +10,6 @@ import subprocess
 import time
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -20,6 +19,7 @@ from harness.errors import InvalidInput
 from harness.exits import ending
 from harness.targets import wire
 from harness.targets.base import Crashed, TimedOut
+from harness.targets.forward_only import lacking_gradients, without_gradients
 from harness.trace import Trace
 
 PATIENCE = 1.0
@@ -229,7 +229,8 @@ class ProcessTarget:
             except OSError as error:
                 raise Crashed(f"the worker cannot be started again: {error}") from None
         self._number += 1
-        message = wire.case_message(case, self._number, backward=self.hello.backward)
+        asked = case if self.hello.backward else without_gradients(case)
+        message = wire.case_message(asked, self._number)
         found = self._ask("trace", wire.line(case=message), wire.most_bytes(case)).trace
         if found is None or found.number != self._number:
             said = "no trace" if found is None else f"the trace of case {found.number}"
@@ -238,7 +239,9 @@ class ProcessTarget:
             trace = found.trace(case)
         except ValueError as error:
             raise Crashed(f"the worker's answer is no trace of the case: {error}") from None
-        return trace if self.hello.backward else _without_gradients(case, trace)
+        if self.hello.backward:
+            return trace
+        return lacking_gradients(case, trace, "the worker has no backward")
 
     def _start(self) -> wire.Hello:
         self._conversation = Conversation(self._command)
@@ -274,17 +277,6 @@ class ProcessTarget:
             self._finalizer.detach()
             self._conversation.kill()
             self._conversation = None
-
-
-def _without_gradients(case: Case, trace: Trace) -> Trace:
-    """Say of the steps whose gradients were not asked for that they lack them."""
-    steps = tuple(
-        replace(done, unsupported="the worker has no backward")
-        if step.forward is not None and step.forward.grad_output is not None and not done.raised
-        else done
-        for done, (_, _, step) in zip(trace.steps, case.executions(), strict=False)
-    )
-    return replace(trace, steps=steps)
 
 
 def _shown(said: bytes | bytearray) -> str:

@@ -8,13 +8,14 @@ import importlib
 import importlib.util
 import operator
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
+from harness.case.model import Case
 from harness.errors import InvalidInput
 from harness.plan import TIMEOUT
 from harness.semantics import declares
@@ -24,6 +25,8 @@ from harness.targets.base import (
     Target,
     TargetInfo,
 )
+from harness.targets.forward_only import lacking_gradients, without_gradients
+from harness.trace import Trace
 
 GROUP = "bn_harness.targets"
 """Entry-point group of the names that other packages register."""
@@ -171,27 +174,32 @@ def _adopt(spec: str, found: object) -> Target:
 
 def _class_target(name: str, cls: type[Any], *, harmless: bool = False) -> Target:
     said = declares(name, cls)
+    run, versions = _runner(name, cls, harmless=harmless)
+    if said.backward is not None:
+        run = partial(_forward_only, run, said.backward.of("no backward pass").text)
     declarations = tuple(Declaration(*each) for each in said.accuracies())
+    versions = {**versions, **said.versions}
+    info = TargetInfo(name, None, versions, declarations, said.semantics())
+    return FunctionTarget(info, run)
+
+
+def _runner(
+    name: str, cls: type[Any], *, harmless: bool
+) -> tuple[Callable[[Case], Trace], Mapping[str, str]]:
+    """Return what runs cases by a class, and the versions of what that needs."""
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # imports torch
 
-        target = module_target(name, cls, declarations=declarations)
-        versions = {**target.info.versions, **said.versions}
-        info = replace(target.info, versions=versions, semantics=said.semantics())
-        return FunctionTarget(info, target.execute)
+        target = module_target(name, cls)
+        return target.execute, target.info.versions
     if "__call__" not in dir(cls):
         raise InvalidInput(f"{name}: the class has no __call__(input)")
     from harness.targets import array_class
     from harness.targets.driver import execute
 
-    return FunctionTarget(
-        TargetInfo(
-            name,
-            versions=said.versions,
-            declarations=declarations,
-            semantics=said.semantics(),
-        ),
-        lambda case: execute(
-            case, lambda config: array_class.construct(cls, config), harmless=harmless
-        ),
-    )
+    construct = partial(array_class.construct, cls)
+    return partial(execute, construct=construct, harmless=harmless), {}
+
+
+def _forward_only(run: Callable[[Case], Trace], reason: str, case: Case) -> Trace:
+    return lacking_gradients(case, run(without_gradients(case)), reason)

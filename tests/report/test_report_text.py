@@ -135,6 +135,23 @@ def test_it_is_said_what_can_be_declared():
     assert "can be declared" not in shown([case(0)], [Biased])
 
 
+def test_an_error_of_the_backward_pass_is_told_as_one():
+    """What fails after the output is no error of the forward pass, and may be meant."""
+
+    class Stuck(BatchNorm2d):
+        def backward(self, grad_output):
+            raise RuntimeError(f"no graph for {grad_output.shape}")
+
+    given = {"shape": [2, 2, 3, 3], "fill": "normal"}
+    step = {"train": {"input": given, "grad_output": {"fill": "ones"}}}
+    plain = [case(number).model_dump(exclude_unset=True, by_alias=True) for number in range(12)]
+    text = shown([Case.model_validate({**each, "steps": [step]}) for each in plain], [Stuck])
+
+    assert "raises RuntimeError in the backward pass: no graph for (2, 2, 3, 3), torch" in text
+    assert "fails by error in the backward pass (12 cases)" in text
+    assert "can be declared" in text
+
+
 def test_of_many_failures_each_kind_is_shown():
     """What a single case shows is shown before more of what the others share."""
     text = shown([*(case(number) for number in range(12)), rare()], [Forgets])

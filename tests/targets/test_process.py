@@ -75,6 +75,32 @@ def test_a_worker_may_leave_out_what_it_has_not(tmp_path):
     assert turned.summary["torch"].bitwise_equal == turned.summary["torch"].cases
 
 
+UNCOUNTED = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch_worker
+whole, hello = torch_worker.Walk.state, torch_worker.hello
+torch_worker.Walk.state = lambda walk: {{**whole(walk), "num_batches_tracked": None}}
+torch_worker.hello = lambda: {{**hello(), **{said!r}}}
+torch_worker.main()
+"""
+
+
+def test_a_worker_documents_what_it_means_otherwise(tmp_path):
+    """A worker whose hello says that it counts no batches agrees by that, and else diverges."""
+    meant = {"num_batches_tracked": {"is": "absent", "reason": "nothing is counted"}}
+    verdicts = {}
+    for said in ({}, {"differs": meant}):
+        script = tmp_path / f"counts-{len(said)}.py"
+        script.write_text(UNCOUNTED.format(folder=f"{ROOT}/harness/workers", said=said))
+        name = f"exec:{shlex.quote(sys.executable)} {script}"
+        report = harness.run(case({"train": {"input": INPUT}}), [name])
+        result = report["a"].results[name]
+        verdicts[len(said)] = result.verdict, result.declared
+
+    assert verdicts == {0: ("diverge", []), 1: ("agree", ["no counter: nothing is counted"])}
+
+
 def test_torch_behind_the_protocol_is_torch():
     """On the edge suite the torch worker's traces are those of torch in this process."""
     worker, torch = resolve(TORCH), resolve("torch")

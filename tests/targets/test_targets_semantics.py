@@ -205,6 +205,34 @@ def test_state_for_a_counter_that_is_not_there_is_unsupported():
     assert result.reason == "the class has no num_batches_tracked"
 
 
+class Inference(torch.nn.BatchNorm2d):
+    """No graph leads from its output to its input."""
+
+    wrong = 1.0
+
+    def forward(self, input):
+        """Return the normalised input."""
+        with torch.no_grad():
+            return super().forward(input) * self.wrong
+
+
+def test_a_declared_absence_of_gradients_is_unsupported_and_the_output_judged():
+    """A class that says it has no backward pass lacks the gradients alone; silent, it diverges."""
+    meant = {"backward": {"is": "absent", "reason": "for inference"}}
+    said = type("Said", (Inference,), {"bn_harness": meant})
+    wrong = type("Wrong", (said,), {"wrong": 1.01})
+    steps = {"train": step(grad_output={"fill": "ones"})}, {"eval": step()}
+    lacking, silent, blamed = (judged(each, *steps)[1] for each in (said, Inference, wrong))
+
+    assert lacking.verdict == "unsupported"
+    assert lacking.reason == "no backward pass: for inference"
+    assert judged(said, {"train": step()})[1].verdict == "agree"
+    assert [each.actual[:37] for each in silent.divergences] == [
+        "RuntimeError in the backward pass: el"
+    ]
+    assert {each.quantity for each in blamed.divergences} == {"output"}
+
+
 def _lower(**changed):
     return {"accuracy": [{"parameters": "float16", "reason": "half statistics", **changed}]}
 

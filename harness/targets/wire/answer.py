@@ -11,7 +11,7 @@ from pydantic import Field
 from harness.case.arrays import DTypeName
 from harness.case.model import Case, Save
 from harness.case.needs import dtypes
-from harness.semantics import LowerAccuracy
+from harness.semantics import Differences, LowerAccuracy
 from harness.targets.base import Declaration, TargetInfo
 from harness.targets.wire.arrays import Message, WireArray
 from harness.trace import STATE, Array, Raised, ResultName, StateName, StepTrace, Trace
@@ -94,13 +94,19 @@ class Hello(Message):
     backward: bool = True
     state_dict: bool = True
     declares: tuple[LowerAccuracy, ...] = ()
+    differs: Differences = Differences()
 
     def info(self, name: str) -> TargetInfo:
         """Return what the report says of the worker, under a name."""
         declarations = tuple(
             Declaration(each.parameters, each.declared()) for each in self.declares
         )
-        return TargetInfo(name, versions=self.versions, declarations=declarations)
+        return TargetInfo(
+            name,
+            versions=self.versions,
+            declarations=declarations,
+            semantics=self.differs.semantics(),
+        )
 
     def lacks(self, case: Case) -> str | None:
         """Return what of the case the worker says that it cannot do, None if there is nothing."""

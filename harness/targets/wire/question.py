@@ -31,7 +31,7 @@ def line(**message: object) -> bytes:
     return json.dumps(message, allow_nan=False, separators=(",", ":")).encode() + b"\n"
 
 
-def case_message(case: Case, number: int, *, backward: bool = True) -> dict[str, Any]:
+def case_message(case: Case, number: int) -> dict[str, Any]:
     """Return a blinded case as a worker sees it: arguments, arrays and steps.
 
     Parameters
@@ -39,12 +39,10 @@ def case_message(case: Case, number: int, *, backward: bool = True) -> dict[str,
     case : Case
     number : int
         What the answer must repeat.
-    backward : bool
-        Whether to ask for gradients.
     """
     module = {name: scalar(value) for name, value in case.module.arguments().items()}
     state = {name: packed(array) for name, array in state_arrays(case.state, case.module)}
-    steps = list(_steps(case, backward))
+    steps = list(_steps(case))
     return {"number": number, "id": case.id, "module": module, "state": state, "steps": steps}
 
 
@@ -53,18 +51,18 @@ def scalar(value: object) -> object:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _steps(case: Case, backward: bool) -> Iterator[dict[str, Any]]:
+def _steps(case: Case) -> Iterator[dict[str, Any]]:
     own: str = case.module.dtype
     for step in case.steps:
-        yield _step(step, case.module.num_features, own, backward)
+        yield _step(step, case.module.num_features, own)
         if isinstance(step, Cast) and step.converts:
             own = step.cast
 
 
-def _step(step: Step, channels: int, own: str, backward: bool) -> dict[str, Any]:
+def _step(step: Step, channels: int, own: str) -> dict[str, Any]:
     match step:
         case Train() | Eval():
-            return {step.kind: _forward(step.forward, own, backward)}
+            return {step.kind: _forward(step.forward, own)}
         case Set():
             settings = step.set.items()
             return {"set": {name: _setting(name, value, channels, own) for name, value in settings}}
@@ -78,10 +76,10 @@ def _step(step: Step, channels: int, own: str, backward: bool) -> dict[str, Any]
             return {"load": _load(step.load, channels, own)}
 
 
-def _forward(forward: Forward, own: str, backward: bool) -> dict[str, Any]:
+def _forward(forward: Forward, own: str) -> dict[str, Any]:
     given = forward.input.array((), own)
     found: dict[str, Any] = {"input": packed(given), "repeat": forward.repeat}
-    if forward.grad_output is not None and backward:
+    if forward.grad_output is not None:
         gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
         found["grad_output"] = packed(gradient)
     return found
