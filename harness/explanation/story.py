@@ -155,29 +155,45 @@ def _statistics(worked: Worked) -> Iterator[Block]:
 def _beside(first: Sequence[tuple[str, Assessed]]) -> Iterator[Block]:
     """Yield each quantity's worst element, of all implementations and exact."""
     *_, (_, last) = first
-    rows = []
+    names = [name for name, _ in first]
+    rows, exact = [], []
     for quantity in (*RESULTS, *STATE):
         judged = last.judged.get(quantity)
         if judged is None or not judged.array.size:
             continue
         index = judged.worst_index
+        each = [assessed.judged.get(quantity) for _, assessed in first]
+        exact.append(tuple(_exact(one, index) for one in each))
         rows.append(
             (
-                f"{quantity}{list(index)}",
-                *(_value(assessed.judged.get(quantity), index) for _, assessed in first),
-                repr(float(judged.expected.values[index])),
-                *(_ulp(assessed.judged.get(quantity), index) for _, assessed in first),
-                _of_bound(judged, index),
+                (f"{quantity}{list(index)}", *(_value(one, index) for one in each)),
+                (*(_ulp(one, index) for one in each), _of_bound(judged, index)),
             )
         )
-    if rows:
-        names = [name for name, _ in first]
-        head = ("worst element", *names, "exact", *(f"ulp {n}" for n in names), "error/bound")
-        yield Table(head, tuple(rows))
+    if not rows:
+        return
+    together = all(len({*values} - {"none"}) == 1 for values in exact)
+    if not together:
+        yield Words(
+            "What they start from differs, and each is held to what is exact from there; "
+            f"the arithmetic is {names[0]}'s."
+        )
+    heads = ("exact",) if together else tuple(f"exact for {name}" for name in names)
+    yield Table(
+        ("worst element", *names, *heads, *(f"ulp {name}" for name in names), "error/bound"),
+        tuple(
+            (*front, *values[-len(heads) :], *back)
+            for (front, back), values in zip(rows, exact, strict=True)
+        ),
+    )
 
 
 def _value(judged: Judged | None, index: tuple[int, ...]) -> str:
     return "none" if judged is None else str(judged.array[index])
+
+
+def _exact(judged: Judged | None, index: tuple[int, ...]) -> str:
+    return "none" if judged is None else repr(float(judged.expected.values[index]))
 
 
 def _ulp(judged: Judged | None, index: tuple[int, ...]) -> str:

@@ -321,3 +321,23 @@ def test_a_curve_breaks_where_it_is_not_finite():
     assert "inf" not in drawn
     assert "&lt;plot&gt;" in drawn
     assert re.search(r'd="M[^L"]+M[^L"]+M[^L"]+"', drawn)
+
+
+def test_each_implementation_stands_beside_what_is_exact_from_its_own_state():
+    """Exact results of both are shown after a mistake in the state, and one where they agree."""
+
+    class Slow(BatchNorm2d):
+        def __call__(self, given):
+            output = super().__call__(given)
+            self.running_mean *= np.float32(0.5)
+            return output
+
+    given = {"values": [[[[1, 2], [3, 6]]]]}
+    steps = [{"train": {"input": given}}, {"train": {"input": given}}]
+    case = Case.model_validate({**EVERY_KIND, "module": {"num_features": 1}, "steps": steps})
+    first, second = str(harness.explain(case, Slow)).split("Step 2")
+
+    assert re.search(r"running_mean\[0\] +0\.3\d* +0\.15\d* +0\.3\d* ", first)
+    assert "differs" not in first
+    assert "What they start from differs" in second
+    assert re.search(r"running_mean\[0\] +0\.57\d* +0\.2175\d* +0\.57\d* +0\.43\d* ", second)
