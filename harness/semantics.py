@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -74,44 +74,16 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Difference(_Closed):
+_Word = TypeVar("_Word")
+
+
+class _Documented(_Closed, Generic[_Word]):
+    is_: _Word = Field(alias="is")
     reason: _Text
     link: str | None = None
 
     def of(self, what: str) -> Difference:
         return Difference(f"{what}: {self.reason}" + (f" ({self.link})" if self.link else ""))
-
-
-class _RunningVar(_Difference):
-    is_: Literal["biased"] = Field(alias="is")
-
-
-class _Momentum(_Difference):
-    is_: Literal["float32 complement"] = Field(alias="is")
-
-
-class _Eps(_Difference):
-    is_: Literal["float32"] = Field(alias="is")
-
-
-class _Counter(_Difference):
-    is_: Literal["absent"] = Field(alias="is")
-
-
-class _Layout(_Difference):
-    is_: Literal["own"] = Field(alias="is")
-
-
-class _Errors(_Difference):
-    is_: Literal["own types"] = Field(alias="is")
-
-
-class _State(_Difference):
-    is_: Literal["own"] = Field(alias="is")
-
-
-class _Results(_Difference):
-    is_: Literal["reused"] = Field(alias="is")
 
 
 class LowerAccuracy(_Closed):
@@ -129,42 +101,49 @@ class LowerAccuracy(_Closed):
         return Declared(**self.model_dump(exclude={"parameters"}))
 
 
-class _Backward(_Difference):
-    is_: Literal["absent"] = Field(alias="is")
+_MEANT = {
+    "running_var": "running_var biased",
+    "momentum": "momentum as its float32 complement",
+    "eps": "eps as a float32",
+    "num_batches_tracked": "no counter",
+    "layout": "memory format",
+    "errors": "types of errors",
+    "state": "arrays of the state",
+    "results": "memory of results",
+}
+"""What reports call each difference."""
 
 
 class Differences(_Closed):
     """What a class, or a worker in its hello, may document to mean otherwise than torch."""
 
-    running_var: _RunningVar | None = None
-    momentum: _Momentum | None = None
-    eps: _Eps | None = None
-    num_batches_tracked: _Counter | None = None
-    layout: _Layout | None = None
-    errors: _Errors | None = None
-    state: _State | None = None
-    results: _Results | None = None
+    running_var: _Documented[Literal["biased"]] | None = None
+    momentum: _Documented[Literal["float32 complement"]] | None = None
+    eps: _Documented[Literal["float32"]] | None = None
+    num_batches_tracked: _Documented[Literal["absent"]] | None = None
+    layout: _Documented[Literal["own"]] | None = None
+    errors: _Documented[Literal["own types"]] | None = None
+    state: _Documented[Literal["own"]] | None = None
+    results: _Documented[Literal["reused"]] | None = None
 
     def semantics(self) -> Semantics:
         """Return the differences of meaning."""
+        said = {name: getattr(self, name) for name in _MEANT}
         return Semantics(
-            self.running_var.of("running_var biased") if self.running_var else None,
-            self.momentum.of("momentum as its float32 complement") if self.momentum else None,
-            self.eps.of("eps as a float32") if self.eps else None,
-            self.num_batches_tracked.of("no counter") if self.num_batches_tracked else None,
-            self.layout.of("memory format") if self.layout else None,
-            self.errors.of("types of errors") if self.errors else None,
-            self.state.of("arrays of the state") if self.state else None,
-            self.results.of("memory of results") if self.results else None,
+            **{name: each.of(_MEANT[name]) for name, each in said.items() if each is not None}
         )
 
 
 class Declares(Differences):
     """What the attribute `bn_harness` of a class may hold."""
 
-    backward: _Backward | None = None
+    backward: _Documented[Literal["absent"]] | None = None
     accuracy: tuple[LowerAccuracy, ...] = ()
     versions: dict[str, str] = {}
+
+    def no_gradients(self) -> str | None:
+        """Return why there are none, None where there are."""
+        return None if self.backward is None else self.backward.of("no backward pass").text
 
     def accuracies(self) -> tuple[tuple[str, Declared], ...]:
         """Return type of parameters and lower accuracy, by declaration."""

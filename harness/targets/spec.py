@@ -175,8 +175,8 @@ def _adopt(spec: str, found: object) -> Target:
 def _class_target(name: str, cls: type[Any], *, harmless: bool = False) -> Target:
     said = declares(name, cls)
     run, versions = _runner(name, cls, harmless=harmless)
-    if said.backward is not None:
-        run = partial(_forward_only, run, said.backward.of("no backward pass").text)
+    if (reason := said.no_gradients()) is not None:
+        run = partial(_forward_only, run, reason)
     declarations = tuple(Declaration(*each) for each in said.accuracies())
     versions = {**versions, **said.versions}
     info = TargetInfo(name, None, versions, declarations, said.semantics())
