@@ -90,6 +90,8 @@ class Search:
         Folder in which Hypothesis keeps failures to start from the next time.
     listener : callable
         Told of the number of distinct cases after each.
+    legal : bool
+        Draw only cases in which torch raises no error.
 
     Attributes
     ----------
@@ -110,6 +112,7 @@ class Search:
     seed: int | None = None
     memory: Path | None = None
     listener: Callable[[int], None] = lambda _: None
+    legal: bool = False
     found_after: int | None = field(default=None, init=False)
     _tried: dict[bytes, Comparison | None] = field(default_factory=dict, init=False)
     _find: Find | None = field(default=None, init=False)
@@ -193,8 +196,9 @@ class Search:
             derandomize=False,
             report_multiple_bugs=False,
         )
+        drawn = cases(legal=True) if self.legal else cases()
         # The settings come last: a seed takes the memory away.
-        test = configured(seeded(f"{self.seed} {number}")(given(cases())(self._try)))
+        test = configured(seeded(f"{self.seed} {number}")(given(drawn)(self._try)))
         try:
             test()
         except _Diverges:

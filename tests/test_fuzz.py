@@ -49,15 +49,24 @@ class Evaluates(BatchNorm2d):
         output = super().__call__(given)
         return output if self.training or self.running_mean is not None else output + 1
 
+class Careless(BatchNorm2d):
+    """Refuses by errors of its own."""
+
+    def __call__(self, given):
+        try:
+            return super().__call__(given)
+        except Exception:
+            raise KeyError("no") from None
+
 '''
 
 
 @pytest.fixture
 def planted(tmp_path):
-    """Return the SPECs of two planted mistakes."""
+    """Return the SPECs of three planted mistakes."""
     file = tmp_path / "planted.py"
     file.write_text(PLANTED)
-    return {name.lower(): f"{file}:{name}" for name in ("Forgets", "Evaluates")}
+    return {name.lower(): f"{file}:{name}" for name in ("Forgets", "Evaluates", "Careless")}
 
 
 def bn_harness(*arguments):
@@ -136,6 +145,14 @@ def test_nothing_found():
 
     assert search.run(1) is None
     assert counts == list(range(1, search.tried + 1))
+
+
+def test_legal_cases_have_no_errors(planted, tmp_path):
+    """A target that is wrong in its refusals alone is passed by a search of legal cases."""
+    search = ("fuzz", "--target", planted["careless"], "--time", 4, "--seed", 1, "--save", tmp_path)
+
+    assert bn_harness(*search, "--legal")[0] == 0
+    assert bn_harness(*search)[0] == 1
 
 
 def test_found_case_reads_well(planted, tmp_path):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Where a failure is written, and where the search begins.",
 )
+@click.option("--legal", is_flag=True, help="Only cases in which torch raises no error.")
 @options.known
 @click.option("--seed", type=click.IntRange(0), help="Try the cases of an earlier search again.")
 @options.as_json
@@ -39,6 +40,7 @@ def command(  # noqa: PLR0917
     against: str,
     seconds: float,
     folder: Path,
+    legal: bool,
     known: tuple[Path, ...],
     seed: int | None,
     as_json: bool,
@@ -67,6 +69,7 @@ def command(  # noqa: PLR0917
             seed=seed,
             memory=None if seed is not None else _memory([*targets, against]),
             listener=lambda tried: listener(Progress(tried, 0)),
+            legal=legal,
         )
         find = search.saved(folder)
         if find is None:
