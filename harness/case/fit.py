@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.case.arrays import BUDGET, ArraySpec, elements
 from harness.case.expect import Expectation
+from harness.case.frozen import shape_of
 from harness.case.steps import Forward, LoadStep, Parameter, Save, Set, Step
 from harness.trace import RESULTS
 from harness.versions import release
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from harness.case.model import Case
 
 Misfit = tuple[tuple[str | int, ...], str]
+
+_BY_CHANNEL = "shape [{}], one number for each channel"
 
 
 def misfits(case: Case) -> Iterator[Misfit]:
@@ -26,6 +29,8 @@ def misfits(case: Case) -> Iterator[Misfit]:
     for index, expectation in enumerate(case.expect):
         for loc, message in _expectation(expectation, case.steps):
             yield ("expect", index, *loc), message
+        for name, message in _published(expectation, case):
+            yield ("expect", index, name), message
     total = sum(_cost(step.forward) for step in case.steps if step.forward)
     if total > BUDGET:
         yield (
@@ -43,7 +48,7 @@ def order_of_versions(since: str | None, before: str | None) -> Iterator[Misfit]
 def state_misfit(spec: ArraySpec, channels: int) -> str | None:
     """Return why an array cannot be the weight, bias or a statistic of so many channels."""
     if spec.size is not None and spec.size != (channels,):
-        return f"expected shape [{channels}], one number for each channel, found {list(spec.size)}"
+        return f"expected {_BY_CHANNEL.format(channels)}, found {list(spec.size)}"
     return spec.misfit((channels,))
 
 
@@ -114,6 +119,26 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
             yield (name,), f"there is no {name} but after a train or eval step"
         elif name != "output" and forward.grad_output is None:
             yield (name,), f"there is no {name} unless the step has a grad_output"
+
+
+def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]]:
+    """Yield name and message of numbers whose shape the quantity cannot have.
+
+    What a step assigns or loads may have any shape, and so have the gradients of it.
+    """
+    before = case.steps[: expectation.after]
+    forward = before[-1].forward if before else None
+    assigned = any(isinstance(step, Set | LoadStep) for step in before)
+    for name, value in expectation.numbers():
+        found = shape_of(value)
+        if value is None or name == "num_batches_tracked":
+            continue
+        if name in ("output", "grad_input"):
+            shape = forward.input.size if forward else None
+            if shape is not None and found != shape:
+                yield name, f"expected shape {list(shape)}, as the input, found {list(found)}"
+        elif not assigned and found != (_channels(case),):
+            yield name, f"expected {_BY_CHANNEL.format(_channels(case))}, found {list(found)}"
 
 
 def _cost(forward: Forward) -> int:

@@ -102,15 +102,23 @@ def test_ranks(rank):
         ),
         ("  expect: [{after: 0, in_place: []}]\n", "an expectation names at least one quantity"),
         ("  expect: [{after: 0, output: [1]}]\n", "no output but after a train or eval step"),
-        ("  expect: [{after: 0, weight: [1], repetition: 1}]\n", "step 0 is none"),
+        ("  expect: [{after: 0, weight: [1, 1], repetition: 1}]\n", "step 0 is none"),
         ("  expect: [{after: 0, weight: [[1], 2]}]\n", "this has shape []"),
         (
             f"  steps:\n    - eval: {{input: {ONES}}}\n  expect: [{{after: 1, grad_input: 1}}]\n",
             "there is no grad_input unless the step has a grad_output",
         ),
         (
+            "  expect: [{after: 0, weight: [1, 2, 3]}]\n",
+            "expected shape [2], one number for each channel, found [3]",
+        ),
+        (
+            f"  steps:\n    - eval: {{input: {ONES}}}\n  expect: [{{after: 1, output: [1]}}]\n",
+            "as the input, found [1]",
+        ),
+        (
             f"  steps:\n    - eval: {{input: {ONES}, repeat: 2}}\n"
-            "  expect: [{after: 1, weight: [1], repetition: 3}]\n",
+            "  expect: [{after: 1, weight: [1, 1], repetition: 3}]\n",
             "step 1 is executed 2 times",
         ),
     ],
@@ -118,6 +126,13 @@ def test_ranks(rank):
 def test_parts_fit(lines, message):
     """What cannot go together in one case is told when it is read."""
     assert message in only_mistake(HEAD + lines)
+
+
+def test_published_numbers_of_what_was_assigned():
+    """What a step assigns may have any shape, and so may what is published of it."""
+    text = HEAD + "  steps:\n    - set: {bias: 3.0}\n    - set: {weight: [1.0]}\n"
+
+    assert mistakes(text + "  expect: [{after: 2, weight: [1.0]}]\n") == []
 
 
 def test_absent_state():
