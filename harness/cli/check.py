@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli import options
-from harness.errors import InvalidCases
+from harness.errors import InvalidCases, InvalidInput
 
 if TYPE_CHECKING:
     from harness.case.suite import Suite
@@ -30,9 +30,10 @@ def command(cases: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> N
     try:
         suite = _read(cases)
         _know(suite, known, whole=not cases)
-    except InvalidCases as error:
+    except InvalidInput as error:
         if as_json:
-            click.echo(_json(mistakes=list(error.mistakes)))
+            found = error.mistakes if isinstance(error, InvalidCases) else (f"{error}",)
+            click.echo(_json(mistakes=found))
         raise
     count = sum(1 for _ in suite.cases())
     files = len({entry.file for entry in suite.entries})

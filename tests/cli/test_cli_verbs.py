@@ -222,8 +222,10 @@ def test_check_says_it_to_machines_too(bn, tmp_path):
     path.write_text("- {id: one, wy: it is., module: {num_features: 1}, steps: []}\n")
     good, bad = bn("check", "cases/seed", "--json"), bn("check", str(path), "--json")
 
+    gone = bn("check", str(tmp_path / "gone.yaml"), "--json")
     assert (good[0], json.loads(good[1])) == (0, {"cases": 5, "files": 1, "mistakes": []})
     assert (bad[0], json.loads(bad[1])["mistakes"]) == (2, bad[2].splitlines())
+    assert (gone[0], json.loads(gone[1])["mistakes"]) == (2, gone[2].splitlines())
 
 
 def test_check_locates_mistakes(bn, tmp_path):
