@@ -154,7 +154,7 @@ def worker(tmp_path, **hello):
         '    case = json.loads(line)["case"]\n'
         '    print(case, file=open("asked", "a"))\n'
         '    steps = [{"step": i, "repetition": 0} for i, _ in enumerate(case["steps"])]\n'
-        '    trace = {"number": case["number"], "steps": steps}\n'
+        '    trace = {"number": case["number"], "initial": {}, "steps": steps}\n'
         '    print(json.dumps({"trace": trace}), flush=True)\n'
     )
     return f"exec:{shlex.quote(sys.executable)} {script}"

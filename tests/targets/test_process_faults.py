@@ -112,6 +112,9 @@ for line in sys.stdin:
         elif FAULT == "steps":
             answer["steps"] = [{"step": 0, "repetition": 0}]
             text = json.dumps({"trace": answer}) + "\\n"
+        elif FAULT == "no initial":
+            del answer["initial"]
+            text = json.dumps({"trace": answer}) + "\\n"
         elif FAULT == "huge":
             while True:
                 say("x" * 2**16)
@@ -134,6 +137,7 @@ FAULTS = {
     "garbage": ("crash", "not of the protocol"),
     "bytes": ("crash", "not of the protocol"),
     "another key": ("crash", "at trace.speed: Extra inputs are not permitted"),
+    "no initial": ("crash", "it lacks 'initial', the state before the first step"),
     "another hello": ("crash", "answered out of turn: no trace to case 2"),
     "wrong shape": ("crash", "weight: shape [3] with strides [1] has 3 elements in memory"),
     "wrong strides": ("crash", "weight: strides [-1] do not fit the shape [2]"),

@@ -65,20 +65,23 @@ class WireTrace(Message):
     """A worker's answer to a case."""
 
     number: int
-    initial: dict[StateName, WireArray | None] = Field(default_factory=dict)
+    initial: dict[StateName, WireArray | None] | None = None
     steps: tuple[WireStep, ...] = ()
     raised: WireRaised | None = None
     unsupported: str | None = None
 
     def trace(self, case: Case) -> Trace:
         """Return the trace; ValueError where it is not one of the case."""
-        constructed = self.raised is None and self.unsupported is None
-        if constructed:
+        initial: dict[str, Array | None] = {}
+        if self.raised is None and self.unsupported is None:
+            if self.initial is None:
+                raise ValueError("it lacks 'initial', the state before the first step")
+            initial = _state(self.initial)
             executed = [(each.step, each.repetition) for each in self.steps]
             if executed != [(index, repetition) for index, repetition, _ in case.executions()]:
                 raise ValueError(f"its steps are not those of the case: {str(executed)[:200]}")
         return Trace(
-            _state(self.initial) if constructed else {},
+            initial,
             tuple(each.trace() for each in self.steps),
             _raised(self.raised),
             self.unsupported,
