@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from harness.case.model import Case
@@ -54,9 +54,7 @@ def resolve(spec: str | type[Any], timeout: float = TIMEOUT) -> Target:
     if isinstance(spec, type):
         return _class_target(f"{spec.__module__}:{spec.__qualname__}", spec)
     if not isinstance(spec, str):
-        raise InvalidInput(
-            f"a target is a SPEC or a class, not an instance of {type(spec).__name__}"
-        )
+        raise InvalidInput(f"a target is a SPEC or a class, not {_wrapped(spec)}")
     name, _, rest = spec.partition(":")
     if name == "torch":
         from harness.targets.native import torch_target  # imports torch
@@ -168,8 +166,16 @@ def _adopt(spec: str, found: object) -> Target:
         return target
     raise InvalidInput(
         f"{spec}: expected a class (an nn.Module or an array class) or a Target, "
-        f"found {type(found).__name__}"
+        f"found {_wrapped(found)}"
     )
+
+
+def _wrapped(found: object) -> str:
+    """Return what was found in place of a class, and what to do with it."""
+    if isinstance(found, FunctionType):
+        return f"the function {found.__name__}; call it in a class of the form in docs/targets.md"
+    kind = type(found).__name__
+    return f"an instance of {kind}; name the class, which is constructed for each case"
 
 
 def _class_target(name: str, cls: type[Any], *, harmless: bool = False) -> Target:

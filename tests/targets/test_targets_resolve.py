@@ -185,7 +185,10 @@ def test_an_instance_is_no_target():
     [
         ("Nobody", "there is no class Nobody; the module has BatchNorm2d, Mine, Silent"),
         ("Silent", "the class has no __call__(input)"),
-        ("number", "expected a class (an nn.Module or an array class) or a Target, found int"),
+        (
+            "number",
+            "(an nn.Module or an array class) or a Target, found an instance of int; name the class",
+        ),
     ],
 )
 def test_what_a_file_does_not_have_is_refused(mine, name, message):
