@@ -149,8 +149,11 @@ def assert_conforms(
         Most failing cases that the message explains.
     """
     __tracebackhide__ = True
-    selection = _selection(expression, tags, sample)
-    suite, outcome = _run(cases, [target], selection, known, against=against, accuracy=accuracy)
+    try:
+        selection = _selection(expression, tags, sample)
+        suite, outcome = _run(cases, [target], selection, known, against=against, accuracy=accuracy)
+    except InvalidInput as error:
+        raise error.with_traceback(None) from None  # where in the harness says nothing to a user
     report = outcome.report
     found = samples(report, shown)
     if found:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,6 +132,7 @@ def test_the_selection_is_told_as_the_command_tells_it(tmp_path):
     ("call", "message"),
     [
         (lambda: harness.run(case(), accuracy="tre"), "accuracy: expected one of wide, tree,"),
+        (lambda: harness.run(case(), [case]), "not the function case; call it in a class"),
         (lambda: harness.run(5), "a case is a path or a Case, not an instance of int"),
         (lambda: harness.run([case(), None]), "not an instance of NoneType"),
         (lambda: harness.explain(5), "a case is named by a text, or is a Case, not .* int"),
@@ -307,3 +309,36 @@ def test_a_class_that_fails_by_its_accuracy_alone_is_told_which_it_has():
     with pytest.raises(AssertionError, match="within the bounds of --accuracy any-order"):
         harness.assert_conforms(Sequential, long)
     assert harness.assert_conforms(Sequential, long, accuracy="any-order")
+
+
+def test_where_in_the_harness_an_argument_is_refused_is_not_shown():
+    """A wrong use of assert_conforms leaves the test's own line as the last that pytest shows."""
+    with pytest.raises(InvalidInput, match="no such file") as refusal:
+        harness.assert_conforms(Unbiased, "nosuch.yaml")
+
+    shown = [entry.path.name for entry in refusal.traceback if not entry.ishidden(None)]
+    assert shown == ["test_api.py"]
+
+
+def test_what_repeats_a_case_of_a_class(tmp_path, monkeypatch):
+    """A class is named by its file where its module has no package; a local one is called."""
+
+    class Local(Biased):
+        pass
+
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "- id: own\n  why: it is.\n  module: {num_features: 1}\n"
+        "  steps: [{train: {input: {values: [[[[1.0, 2.0]]]]}}}]\n"
+    )
+    monkeypatch.chdir(Path(__file__).parents[1])
+    told = []
+    for cls in (Biased, Local):
+        with pytest.raises(AssertionError) as failed:
+            harness.assert_conforms(cls, path, accuracy="wide")
+        told.append(str(failed.value).rpartition("reproduce: ")[2])
+
+    assert told == [
+        f"bn-harness run {path}::own --target tests/test_api.py:Biased --accuracy wide",
+        f"harness.assert_conforms(Local, '{path}::own', accuracy='wide')",
+    ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TextIO
 
 from rich.table import Table
@@ -81,6 +83,21 @@ def reproduction(
     if accuracy is not None:
         command += ["--accuracy", accuracy]
     return shlex.join(command)
+
+
+def _repeated(cases: str, target: str, baseline: str, accuracy: str | None) -> str:
+    """Return what repeats a case: a command, or for a class that no SPEC names a call in Python."""
+    module, _, name = target.rpartition(":")
+    if "<locals>" in name:
+        more = {"against": baseline if baseline != "torch" else None, "accuracy": accuracy}
+        options = "".join(f", {key}={value!r}" for key, value in more.items() if value is not None)
+        return f"harness.assert_conforms({name.rpartition('.')[2]}, {cases!r}{options})"
+    file, here = Path(getattr(sys.modules.get(module), "__file__", None) or ""), Path.cwd()
+    # A module in a folder that is no package, as of tests, is not found by its name from here.
+    named = module != "__main__" and ("." in module or file.parent == here)
+    if not named and file.is_relative_to(here):
+        target = f"{file.relative_to(here)}:{name}"
+    return reproduction(cases, target, baseline, accuracy)
 
 
 def describe(divergence: Divergence, baseline: str = "torch", kinds: Sequence[str] = ()) -> str:
@@ -238,7 +255,7 @@ def explained(report: Report, case: CaseResult, target: str, sources: Sources) -
         accuracy = report.selection.get("accuracy")
         run = target if target in report.targets else report.targets[0]
         name = f"{case.file}::{case.id}"
-        yield f"  reproduce: {reproduction(name, run, report.baseline, accuracy)}"
+        yield f"  reproduce: {_repeated(name, run, report.baseline, accuracy)}"
 
 
 def differences(report: Report, case: CaseResult, target: str, sources: Sources) -> list[str]:

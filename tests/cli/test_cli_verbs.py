@@ -83,7 +83,7 @@ class Talks(BatchNorm2d):
     "arguments",
     [
         ("explain", "momentum-zero-keeps-the-old-statistics"),
-        ("fuzz", "--time", "0.5", "--save", "saved", "--seed", "1", "--json"),
+        ("fuzz", "--time", "2", "--save", "saved", "--seed", "1", "--json"),
     ],
 )
 def test_what_a_target_prints_is_not_in_the_result(tmp_path, arguments):
@@ -221,7 +221,6 @@ def test_check_says_it_to_machines_too(bn, tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("- {id: one, wy: it is., module: {num_features: 1}, steps: []}\n")
     good, bad = bn("check", "cases/seed", "--json"), bn("check", str(path), "--json")
-
     gone = bn("check", str(tmp_path / "gone.yaml"), "--json")
     assert (good[0], json.loads(good[1])) == (0, {"cases": 5, "files": 1, "mistakes": []})
     assert (bad[0], json.loads(bad[1])["mistakes"]) == (2, bad[2].splitlines())

@@ -187,7 +187,7 @@ def test_an_instance_is_no_target():
         ("Silent", "the class has no __call__(input)"),
         (
             "number",
-            "(an nn.Module or an array class) or a Target, found an instance of int; name the class",
+            "(an nn.Module or an array class) or a Target, found an instance of int; name",
         ),
     ],
 )
