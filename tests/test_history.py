@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -86,6 +87,14 @@ def test_a_change_names_the_smallest_case_and_who_is_more_accurate(suite):
     assert digits["case"].endswith("::constant")
     assert (digits["cases"], digits["farther"], digits["accuracy"]) == (3, 3, "worse")
     assert found["accuracy"]["old"]["running_var"] != found["accuracy"]["new"]["running_var"]
+
+
+def test_the_page_says_in_how_many_cases_accuracy_changed(suite):
+    """Beside each change stands in how many cases it is nearer or farther, and the error."""
+    found = history(suite, [("old", resolve(BatchNorm2d)), ("new", resolve(Biased))]).document()
+    (line,) = (each for each in markdown(found) if each.startswith("| running_var: digits |"))
+
+    assert re.search(r"\| 3 \| worse in 3; at most [\d.]+ → [\d.e+]+ of the bound \|$", line)
 
 
 def test_a_case_shows_a_change_once():

@@ -22,6 +22,10 @@ def markdown(document: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "A class is the strictest that every case holds (docs/tolerances.md)."
     yield "A change is shown by its smallest case; versions.json names all of them."
+    yield (
+        "Accuracy counts the cases in which the later version is nearer to the exact result, or "
+        "farther from it, and has the largest error of either over its bound."
+    )
     yield "Written by `tox run -e versions`."
     for before, since in pairwise(document["accuracy"]):
         yield ""
@@ -38,11 +42,15 @@ def _changes(changes: list[dict[str, Any]]) -> Iterator[str]:
     yield "| what | smallest case | before | since | cases | accuracy |"
     yield "|---|---|---|---|---|---|"
     for each in changes:
-        accuracy = each["accuracy"]
-        if accuracy != "-":
-            accuracy += f", error over bound {each['ratio'][0]} → {each['ratio'][1]}"
         told = [_cell(each[key]) for key in ("what", "case", "old", "new")]
-        yield f"| {' | '.join(told)} | {each['cases']} | {accuracy} |"
+        yield f"| {' | '.join(told)} | {each['cases']} | {_accuracy(each)} |"
+
+
+def _accuracy(change: dict[str, Any]) -> str:
+    counts = {"better": change["nearer"], "worse": change["farther"]}
+    told = [f"{word} in {count}" for word, count in counts.items() if count]
+    old, new = change["ratio"]
+    return f"{', '.join(told)}; at most {old} → {new} of the bound" if told else "-"
 
 
 def _cell(text: str) -> str:
