@@ -210,7 +210,7 @@ def test_an_interrupted_command_keeps_its_journal_and_goes_on(bn, interrupted, f
     found = json.loads((interrupted / "report.json").read_text())
 
     assert (partial, kept, code) == (True, True, 1)
-    assert "1 cases do not hold" in err
+    assert "1 case does not hold" in err
     assert found["summary"]["torch"] == expected["summary"]["torch"]
     assert not (interrupted / "report.json.journal").exists()
 

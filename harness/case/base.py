@@ -67,6 +67,9 @@ _NEAR = 0.9
 
 @cache
 def _spelled(name: str) -> str:
+    if "." in name:
+        message = f"an error is named without its module: '{name.rpartition('.')[2]}'"
+        raise PydanticCustomError("rule", literal(message))
     near = difflib.get_close_matches(name.lower(), _ERRORS, 1, cutoff=_NEAR)
     meant = _ERRORS[near[0]] if near else name
     if meant not in name:  # a class of one's own may be named after Python's, as MyValueError
@@ -83,7 +86,7 @@ Pattern = Annotated[str, AfterValidator(_compiles)]
 Version = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,9})*$"),
-    worded("a version is a text of numbers and dots, as '2.12'"),
+    worded("a version is numbers and dots in quotes, as '2.12'"),
 ]
 Id = Annotated[
     str,

@@ -103,7 +103,10 @@ class Composer:
     def _alias(self, event: AliasEvent) -> Node:
         node = self._anchors.get(event.anchor)
         if node is None:
-            raise Refused(_place(event), f"the alias *{event.anchor} stands before its anchor")
+            raise Refused(
+                _place(event),
+                f"there is no anchor &{event.anchor} before the alias *{event.anchor}",
+            )
         if not node.whole:
             raise Refused(_place(event), f"the alias *{event.anchor} contains itself")
         return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -38,6 +38,13 @@ class Described:
         found = self._at(value, path)
         return sorted({key for item in found for key in item.get("properties", {})})
 
+    @cached_property
+    def homes(self) -> dict[str, list[str]]:
+        """By key, the keys whose mappings may have it; '' stands for the whole value."""
+        found: dict[str, set[str]] = {}
+        self._settle([self.schema], "", found, set())
+        return {key: sorted(names) for key, names in found.items()}
+
     def kinds(self, value: object, path: tuple[str | int, ...]) -> str:
         """Return in words what the value at the path may be."""
         names: set[str] = set()
@@ -47,6 +54,20 @@ class Described:
         if "number" in names:
             names.discard("integer")
         return _or([word for name, word in _KINDS.items() if name in names])
+
+    def _settle(
+        self, candidates: list[Json], name: str, found: dict[str, set[str]], seen: set[str]
+    ) -> None:
+        for item in (each for candidate in candidates for each in self._members(candidate)):
+            below = item.get("properties", {})
+            place = f"{name}: {item.get('title')} {sorted(below)}"
+            if place in seen:
+                continue
+            seen.add(place)
+            for key, described in below.items():
+                found.setdefault(key, set()).add(name)
+                self._settle([described], key, found, seen)
+            self._settle(list(_below(item, 0)), name, found, seen)
 
     def _at(self, value: Any, path: tuple[str | int, ...]) -> list[Json]:  # noqa: ANN401
         candidates = self._resolved([self.schema], value)

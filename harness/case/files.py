@@ -68,7 +68,8 @@ def _found(path: Path) -> list[Path]:
             raise InvalidInput(f"{path}: the folder has no case files (*{SUFFIX})")
         return found
     if not path.exists():
-        raise InvalidInput(f"{path}: no such file or folder")
+        meant = "; a case of a file is file.yaml::id" if f"{SUFFIX}:" in path.name else ""
+        raise InvalidInput(f"{path}: no such file or folder{meant}")
     if path.name == KNOWN:
         raise InvalidInput(
             f"{path}: holds known divergences, no cases; it is read with those beside it"

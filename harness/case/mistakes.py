@@ -27,6 +27,10 @@ _BOUNDS = {
     "string_too_long": "expected a text of at most {max_length} characters",
     "finite_number": "expected a finite number",
 }
+_MISSPELT = 0.8
+"""How alike a key is to one that there is if it is taken for that, wherever else it is right."""
+_LIKE = 0.65
+"""How alike a key is to one that there is if it is right in no other place."""
 _LISTED = 16  # more keys than this say nothing to a reader
 
 
@@ -147,10 +151,12 @@ class _Mistake:
         return first["msg"]
 
     def _found(self) -> str:
-        return f", found {shown(self.value)}"
+        return f", found {shown(self.value)}{_meant(self.value)}"
 
     def _unknown_key(self) -> str:
         word, mapping = str(self.path[-1]), self.path[:-1]
+        if word == "<<":
+            return "mappings are not merged here; write out the keys"
         if word in _STEPS and len(mapping) == _STEP_DEPTH and mapping[0] == "steps":
             return f"'{word}' in a step of another kind; begin a step of its own with '-'"
         allowed = self.schema.keys(self.item, mapping)
@@ -158,15 +164,33 @@ class _Mistake:
             beside = _at(self.item, mapping)
             other = next((key for key in _KINDS if key in beside), "the others")
             return f"{shown(word)} does not go with {shown(other)}"
-        near = _nearest(word, allowed)
+        near = _nearest(word, allowed, cutoff=_MISSPELT) or self._elsewhere(word, mapping)
+        near = near or _nearest(word, allowed, cutoff=_LIKE)
         if not near and len(allowed) <= _LISTED:
             near = f"; the keys here are {', '.join(allowed)}"
         return f"unknown key {shown(word)}{near}"
+
+    def _elsewhere(self, word: str, mapping: Path) -> str:
+        """Return where a key belongs that is right in another place."""
+        beside = _at(self.item, mapping)
+        homes = self.schema.homes.get(word, [])
+        for key in homes:
+            if key in beside:
+                return f"; it belongs inside '{key}'"
+        for depth in range(len(mapping) - 1, -1, -1):
+            above = mapping[:depth]
+            if isinstance(mapping[depth], str) and word in self.schema.keys(self.item, above):
+                return f"; it belongs beside '{mapping[depth]}'"
+        named = [f"'{home}'" for home in homes if home]
+        return f"; it belongs inside {_or(named)}" if named else ""
 
     def _wrong_array(self, detail: ErrorDetails) -> str:
         given = detail["input"]
         if not isinstance(given, dict):
             return f"expected an array ('values', or 'shape' and 'fill'){self._found()}"
+        if not isinstance(given.get("fill", ""), str):
+            found = shown(given["fill"])
+            return f"expected the name of a fill, with its parameters beside it, found {found}"
         if "fill" in given:
             suggestion = _nearest(str(given["fill"]), _fills(detail))
             return f"unknown fill {shown(given['fill'])}{suggestion}"
@@ -177,9 +201,32 @@ class _Mistake:
 
     def _not_a_choice(self, expected: str) -> str:
         allowed = _words(expected.replace(" or ", ", "))
+        if isinstance(self.value, str) and self.value in allowed:
+            return f"{shown(self.value)} stands in quotes; leave them out"
         near = _nearest(str(self.value), allowed)
         return f"{shown(self.value)} is not one of {', '.join(allowed)}{near}"
 
+
+def _meant(value: object) -> str:
+    """Return what a text is to be that was meant for a number or for nothing."""
+    if not isinstance(value, str):
+        return ""
+    word = value.strip().lower()
+    if word in _SPELLED:
+        return f"; write {_SPELLED[word]}"
+    try:
+        float(word)
+    except ValueError:
+        return ""
+    return "; leave out the quotes"
+
+
+_SPELLED = {"none": "null"} | {
+    f"{sign}{name}": f"{sign}.{name[:3]}"
+    for sign in ("", "-")
+    for name in ("nan", "inf", "infinity")
+}
+"""What YAML calls the numbers, and the nothing, of Python."""
 
 _KINDS = ("values", "matrix")
 """Keys that decide which others there can be."""
@@ -202,11 +249,15 @@ def _and(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
-def _nearest(word: str, allowed: Iterable[str]) -> str:
-    near = _nearest_word(word, allowed)
+def _or(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def _nearest(word: str, allowed: Iterable[str], cutoff: float = 0.5) -> str:
+    near = _nearest_word(word, allowed, cutoff)
     return f"; did you mean '{near}'?" if near else ""
 
 
-def _nearest_word(word: str, allowed: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=0.5)
+def _nearest_word(word: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | None:
+    near = difflib.get_close_matches(word.lower(), list(allowed), n=1, cutoff=cutoff)
     return near[0] if near else None

@@ -132,12 +132,12 @@ class Suite:
 @cache
 def _adapter() -> TypeAdapter[Any]:
     item = Annotated[
-        Annotated[Case, Tag("case")] | Annotated[Matrix, Tag("matrix")],
+        Annotated[Case, Tag("a case")] | Annotated[Matrix, Tag("a matrix")],
         Discriminator(
             lambda value: (
-                ("matrix" if "matrix" in value else "case")
+                ("a matrix" if "matrix" in value else "a case")
                 if isinstance(value, dict)
-                else ("matrix" if isinstance(value, Matrix) else "case")
+                else ("a matrix" if isinstance(value, Matrix) else "a case")
             )
         ),
     ]

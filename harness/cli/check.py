@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 def command(cases: tuple[str, ...], known: tuple[Path, ...], as_json: bool) -> None:
     """Validate CASES (files, folders; none: the suite) and say how many cases they hold.
 
-    Known divergences of the folders, and of --known, must each speak of a case of CASES or of the
-    suite.
+    Known divergences of the folders, and of --known, must each speak of a case of CASES, of the
+    suite, or of the files beside the list.
 
     Exit status: 0 valid; 2 mistakes, each as file:line:column: message.
     """
@@ -62,10 +64,26 @@ def _know(suite: Suite, more: tuple[Path, ...], *, whole: bool) -> None:
 
     known = load_known(dict.fromkeys([*suite.known, *more]))
     if known.entries:
-        others = () if whole else load().ids()
-        mistakes = known.unmatched({*suite.ids(), *others})
+        ids = {*suite.ids(), *(() if whole else load().ids())}
+        if known.unmatched(ids):
+            ids |= _beside({path.parent for path in suite.known})
+        mistakes = known.unmatched(ids)
         if mistakes:
             raise InvalidCases(mistakes)
+
+
+def _beside(folders: Iterable[Path]) -> set[str]:
+    """Return the ids of the cases in folders, files with mistakes left out."""
+    from harness.case.files import KNOWN, SUFFIX
+    from harness.case.suite import load
+
+    ids: set[str] = set()
+    for folder in folders:
+        for path in folder.glob(f"*{SUFFIX}"):
+            if path.name != KNOWN:
+                with suppress(InvalidInput):
+                    ids.update(load([path]).ids())
+    return ids
 
 
 def _counted(count: int, what: str) -> str:

@@ -162,13 +162,16 @@ def _status(outcome: Outcome) -> int:
     from harness.report.text import nothing_judged
 
     if outcome.inapplicable:
-        unmet = f"{outcome.inapplicable:,} cases do not hold for torch {outcome.torch}"
-        click.echo(unmet, err=True)
+        does = "case does" if outcome.inapplicable == 1 else "cases do"
+        click.echo(f"{outcome.inapplicable:,} {does} not hold for torch {outcome.torch}", err=True)
     for mistake in outcome.mistakes:
         click.echo(mistake, err=True)
     if outcome.report.partial:
         return 130
     nothing = nothing_judged(outcome.report)
+    executed = any(each.cases for each in outcome.report.summary.values())
+    if outcome.inapplicable and not executed and "shard" not in outcome.report.selection:
+        nothing = "none holds for this version"
     if nothing is not None:
         click.echo(f"no case could be judged: {nothing}", err=True)
     if outcome.mistakes:

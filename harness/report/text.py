@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections import Counter
@@ -33,6 +34,9 @@ _REASONS = 3
 
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
+
+_NEAR = 1e-6
+"""Relative difference below which a published number was meant, and its rounding forgotten."""
 
 PYTHON = "(python)"
 """In place of the file, for cases that were made in Python."""
@@ -124,6 +128,7 @@ def describe(divergence: Divergence, baseline: str = "torch", kinds: Sequence[st
             text = f"raises {divergence.actual}, the case expects {divergence.expected}"
         case "published":
             text = f"{where} is {divergence.actual}, published as {divergence.expected}"
+            text += _forgotten(divergence)
         case "error":
             text = f"raises {divergence.actual}, {baseline} raises {divergence.expected}"
         case "input":
@@ -141,6 +146,15 @@ def describe(divergence: Divergence, baseline: str = "torch", kinds: Sequence[st
         "both": f" ({baseline} is outside too)",
     }
     return f"{place}: {text}{blame[divergence.culprit]}"
+
+
+def _forgotten(divergence: Divergence) -> str:
+    """Return a word on a published number that was meant, and its rounding forgotten."""
+    ours, theirs = divergence.actual, divergence.expected
+    if not (isinstance(ours, float) and isinstance(theirs, float)):
+        return ""
+    near = math.isclose(ours, theirs, rel_tol=_NEAR)
+    return "; `within` says how far it may be, 0 unless given" if near else ""
 
 
 def _there(value: object) -> str:

@@ -6,11 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from reading import items, mistakes
 
+import harness
 from harness.case.axes import Axes
 from harness.case.model import STEPS, Case, Expectation, ModuleConfig, State
 from harness.case.suite import Matrix
+
+torch.set_num_threads(1)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "case-format.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
@@ -18,10 +22,19 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 (TOLD,) = [text for kind, text in BLOCKS if kind == "console"]
 
 
+def agreed(case):
+    """Whether both implementations do what the case says."""
+    return all(each.verdict == "agree" for each in case.results.values())
+
+
 @pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "yaml"])
-def test_example(text):
-    """Each example of the page is a case or a matrix without mistakes."""
+def test_example(text, tmp_path):
+    """Each example of the page is a case or a matrix without mistakes, and what torch does."""
+    (tmp_path / "example.yaml").write_text(text)
+    report = harness.run(tmp_path / "example.yaml", ["torch", "reference"])
+
     assert len(items(text)) == 1
+    assert [(case.id, case.results) for case in report.cases if not agreed(case)] == []
 
 
 def test_mistakes():

@@ -73,7 +73,7 @@ def test_nan(text):
         ("1: 2", "f:1:1: a key must be a word"),
         ("[a]: 2", "f:1:1: a key must be a word"),
         ("? {a: 1}\n: 2", "a key must be a word"),
-        ("- a\n- *b", "f:2:3: the alias *b stands before its anchor"),
+        ("- a\n- *b", "f:2:3: there is no anchor &b before the alias *b"),
         ("- &a [1, *a]", "f:1:10: the alias *a contains itself"),
         ("a: 1\n---\nb: 2\n", "f:2:1: a second document"),
         ("\t- a: 1", "cannot start any token"),

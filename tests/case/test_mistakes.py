@@ -64,7 +64,7 @@ def test_all_at_once():
         ("- ", "expected a mapping, found null"),
         ("- id: a", "'why' and 'module' are missing"),
         (HEAD + "  sorce: x\n", "unknown key 'sorce'; did you mean 'source'?"),
-        (HEAD + "  since: 2.1\n", "a version is a text of numbers and dots, as '2.12', found 2.1"),
+        (HEAD + "  since: 2.1\n", "a version is numbers and dots in quotes, as '2.12', found 2.1"),
         (HEAD + "  state: {wieght: 1}\n", "unknown key 'wieght'; did you mean 'weight'?"),
         (STEP + "7\n", "a step is one of train, eval, set, call, cast, save, load, found 7"),
         (
@@ -77,7 +77,41 @@ def test_all_at_once():
         ),
         (
             STEP + f"train: {{input: {ONES}, eval: 3}}\n",
-            "unknown key 'eval'; the keys here are grad_output, input, raises, repeat",
+            "unknown key 'eval'; it belongs inside 'steps'",
+        ),
+        (
+            STEP + f"train: {{input: {ONES}}}\n      raises: {{type: ValueError}}\n",
+            "unknown key 'raises'; it belongs inside 'train'",
+        ),
+        (INPUT + "{fill: ones, repeat: 2}}\n", "unknown key 'repeat'; it belongs beside 'input'"),
+        (
+            "- id: a\n  why: b.\n  module: {num_features: 2, running_mean: [0, 0]}\n",
+            "unknown key 'running_mean'; it belongs inside 'expect', 'set' or 'state'",
+        ),
+        (HEAD + "  <<: {tags: [a]}\n", "mappings are not merged here; write out the keys"),
+        (
+            "- id: a\n  why: b.\n  module: {num_features: 2, eps: nan}\n",
+            "expected a number, or true or false, found 'nan'; write .nan",
+        ),
+        (
+            "- id: a\n  why: b.\n  module: {num_features: 2, momentum: None}\n",
+            "expected a number, true or false, or null, found 'None'; write null",
+        ),
+        (
+            "- id: a\n  why: b.\n  module: {num_features: 2, momentum: '0.1'}\n",
+            "expected a number, true or false, or null, found '0.1'; leave out the quotes",
+        ),
+        (
+            "- id: a\n  why: b.\n  matrix: {shape: [[1, 1, 1, 1]], fill: ones}\n  strength: '2'\n",
+            "'2' stands in quotes; leave them out",
+        ),
+        (
+            INPUT + "{shape: [1, 1], fill: {fill: ones}}}\n",
+            "expected the name of a fill, with its parameters beside it, found a mapping",
+        ),
+        (
+            STEP + f"train: {{input: {ONES}, raises: {{type: builtins.ValueError}}}}\n",
+            "an error is named without its module: 'ValueError'",
         ),
         (INPUT + "{values: [1], fill: ones}}\n", "'fill' does not go with 'values'"),
         (

@@ -264,8 +264,19 @@ def test_cases_of_other_versions_are_counted_aside(bn, tmp_path):
     code, out, err = bn("run", "cases.yaml", "--json")
 
     assert code == 0
-    assert "1 cases do not hold for torch" in err
+    assert "1 case does not hold for torch" in err
     assert json.loads(out)["summary"]["reference"]["cases"] == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_cases_of_other_versions_alone_are_no_conformance(bn, tmp_path):
+    """Where no case holds for this torch nothing was judged, and the status says so."""
+    text = CASES.replace("  why:", "  since: '99'\n  why:")
+    (tmp_path / "cases.yaml").write_text(text)
+    code, _, err = bn("run", "cases.yaml")
+
+    assert code == 2
+    assert "no case could be judged: none holds for this version" in err
 
 
 @pytest.mark.usefixtures("folder")
