@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.case.arrays import BUDGET, ArraySpec, elements
+from harness.case.arrays import BUDGET, ArraySpec, Shape, elements
 from harness.case.expect import Expectation
 from harness.case.frozen import shape_of
 from harness.case.steps import Forward, LoadStep, Parameter, Save, Set, Step
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Misfit = tuple[tuple[str | int, ...], str]
 
-_BY_CHANNEL = "shape [{}], one number for each channel"
+_BY_CHANNEL = "expected shape {}, one number for each channel, found {}"
 
 
 def misfits(case: Case) -> Iterator[Misfit]:
@@ -48,7 +48,7 @@ def order_of_versions(since: str | None, before: str | None) -> Iterator[Misfit]
 def state_misfit(spec: ArraySpec, channels: int) -> str | None:
     """Return why an array cannot be the weight, bias or a statistic of so many channels."""
     if spec.size is not None and spec.size != (channels,):
-        return f"expected {_BY_CHANNEL.format(channels)}, found {list(spec.size)}"
+        return _BY_CHANNEL.format([channels], list(spec.size))
     return spec.misfit((channels,))
 
 
@@ -124,11 +124,11 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
 def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]]:
     """Yield name and message of numbers whose shape the quantity cannot have.
 
-    What a step assigns or loads may have any shape, and so have the gradients of it.
+    What a `set` step assigns may have another than (C,), and so has its gradient; what is loaded
+    is written into the array that is there.
     """
     before = case.steps[: expectation.after]
-    forward = before[-1].forward if before else None
-    assigned = any(isinstance(step, Set | LoadStep) for step in before)
+    forward = before[-1].forward if 0 < expectation.after == len(before) else None
     for name, value in expectation.numbers():
         found = shape_of(value)
         if value is None or name == "num_batches_tracked":
@@ -137,8 +137,20 @@ def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]
             shape = forward.input.size if forward else None
             if shape is not None and found != shape:
                 yield name, f"expected shape {list(shape)}, as the input, found {list(found)}"
-        elif not assigned and found != (_channels(case),):
-            yield name, f"expected {_BY_CHANNEL.format(_channels(case))}, found {list(found)}"
+            continue
+        shapes = {(_channels(case),), *_assigned(name.removeprefix("grad_"), before)}
+        if found not in shapes:
+            expected = " or ".join(str(list(shape)) for shape in sorted(shapes))
+            yield name, _BY_CHANNEL.format(expected, list(found))
+
+
+def _assigned(name: str, steps: Sequence[Step]) -> Iterator[Shape]:
+    """Yield the shapes that `set` steps spell for an array of the state."""
+    for step in steps:
+        value = getattr(step.set, name) if isinstance(step, Set) else None
+        spec = value.parameter if isinstance(value, Parameter) else value
+        if isinstance(spec, ArraySpec) and spec.size is not None:
+            yield spec.size
 
 
 def _cost(forward: Forward) -> int:

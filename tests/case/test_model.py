@@ -117,6 +117,20 @@ def test_ranks(rank):
             "as the input, found [1]",
         ),
         (
+            "  steps: [{set: {eps: 1, weight: {values: [[1, 2, 3]]}}}, {set: {weight: [1]}}]\n"
+            "  expect: [{after: 2, weight: [1, 2, 3]}]\n",
+            "expected shape [1] or [1, 3] or [2], one number for each channel, found [3]",
+        ),
+        (
+            "  steps: [{set: {bias: [1, 2, 3]}}, {save: it}, {load: {from: it}}]\n"
+            "  expect: [{after: 3, running_mean: [1, 2, 3]}]\n",
+            "expected shape [2], one number for each channel, found [3]",
+        ),
+        (
+            f"  steps:\n    - eval: {{input: {ONES}}}\n  expect: [{{after: 2, output: [1]}}]\n",
+            "there is no step 2; the steps are 1 to 1",
+        ),
+        (
             f"  steps:\n    - eval: {{input: {ONES}, repeat: 2}}\n"
             "  expect: [{after: 1, weight: [1, 1], repetition: 3}]\n",
             "step 1 is executed 2 times",
@@ -129,7 +143,7 @@ def test_parts_fit(lines, message):
 
 
 def test_published_numbers_of_what_was_assigned():
-    """What a step assigns may have any shape, and so may what is published of it."""
+    """What a `set` step assigns may have any shape, and so may what is published of it."""
     text = HEAD + "  steps:\n    - set: {bias: 3.0}\n    - set: {weight: [1.0]}\n"
 
     assert mistakes(text + "  expect: [{after: 2, weight: [1.0]}]\n") == []
