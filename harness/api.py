@@ -66,7 +66,9 @@ def run(
     InvalidInput
         A case file, a target or a selection that cannot be used; its text says where and why.
     """
-    asked = [targets] if isinstance(targets, str | type) else targets
+    asked: list[Any] = [targets]
+    if isinstance(targets, Iterable) and not isinstance(targets, str | type):
+        asked = [*targets]
     if not asked:
         raise InvalidInput("targets: there are none; name at least one")
     selection = _selection(expression, tags, sample)

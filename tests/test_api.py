@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,10 @@ def test_the_selection_is_told_as_the_command_tells_it(tmp_path):
     [
         (lambda: harness.run(case(), accuracy="tre"), "accuracy: expected one of wide, tree,"),
         (lambda: harness.run(case(), [case]), "not the function case; call it in a class"),
+        (lambda: harness.run(case(), case), "not the function case; call it in a class"),
+        (lambda: harness.run(case(), torch.batch_norm), "not the function batch_norm; call it in"),
+        (lambda: harness.run(case(), partial(case)), "not the function partial; call it in"),
+        (lambda: harness.run(case(), Unbiased(2)), "an instance of Unbiased; name the class"),
         (lambda: harness.run(5), "a case is a path or a Case, not an instance of int"),
         (lambda: harness.run([case(), None]), "not an instance of NoneType"),
         (lambda: harness.explain(5), "a case is named by a text, or is a Case, not .* int"),

@@ -6,13 +6,14 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import operator
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any, TypeVar
 
 from harness.case.model import Case
@@ -172,8 +173,9 @@ def _adopt(spec: str, found: object) -> Target:
 
 def _wrapped(found: object) -> str:
     """Return what was found in place of a class, and what to do with it."""
-    if isinstance(found, FunctionType):
-        return f"the function {found.__name__}; call it in a class of the form in docs/targets.md"
+    if inspect.isroutine(found) or isinstance(found, partial):
+        name = getattr(found, "__name__", "partial")
+        return f"the function {name}; call it in a class of the form in docs/targets.md"
     kind = type(found).__name__
     return f"an instance of {kind}; name the class, which is constructed for each case"
 
