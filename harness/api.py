@@ -66,13 +66,17 @@ def run(
     InvalidInput
         A case file, a target or a selection that cannot be used; its text says where and why.
     """
+    __tracebackhide__ = True
     asked: list[Any] = [targets]
     if isinstance(targets, Iterable) and not isinstance(targets, str | type):
         asked = [*targets]
     if not asked:
         raise InvalidInput("targets: there are none; name at least one")
-    selection = _selection(expression, tags, sample)
-    _, outcome = _run(cases, asked, selection, known, against=against, accuracy=accuracy)
+    try:
+        selection = _selection(expression, tags, sample)
+        _, outcome = _run(cases, asked, selection, known, against=against, accuracy=accuracy)
+    except InvalidInput as error:
+        raise error.with_traceback(None) from None  # as in assert_conforms
     for mistake in outcome.mistakes:
         warnings.warn(mistake, stacklevel=2)
     return outcome.report

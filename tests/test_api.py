@@ -316,13 +316,32 @@ def test_a_class_that_fails_by_its_accuracy_alone_is_told_which_it_has():
     assert harness.assert_conforms(Sequential, long, accuracy="any-order")
 
 
-def test_where_in_the_harness_an_argument_is_refused_is_not_shown():
-    """A wrong use of assert_conforms leaves the test's own line as the last that pytest shows."""
-    with pytest.raises(InvalidInput, match="no such file") as refusal:
-        harness.assert_conforms(Unbiased, "nosuch.yaml")
+MISUSE = """\
+import harness
 
-    shown = [entry.path.name for entry in refusal.traceback if not entry.ishidden(None)]
-    assert shown == ["test_api.py"]
+def test_case():
+    harness.assert_conforms("reference", "nowhere.yaml")
+
+def test_target():
+    harness.assert_conforms("nobody", "cases/seed")
+
+def test_accuracy():
+    harness.assert_conforms("reference", "cases/seed", accuracy="tre")
+
+def test_run():
+    harness.run("cases/seed", expression="and and")
+"""
+
+
+def test_where_in_the_harness_an_argument_is_refused_is_not_shown(pytester):
+    """A wrong use leaves the test's own line as the last that pytest shows, and no frame else."""
+    pytester.makepyfile(test_misuse=MISUSE)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+
+    result.assert_outcomes(failed=4)
+    places = [line for line in result.outlines if line.endswith(": InvalidInput")]
+    assert places == [f"test_misuse.py:{number}: InvalidInput" for number in (4, 7, 10, 13)]
+    assert "harness/" not in result.stdout.str().partition("FAILURES")[2]
 
 
 def test_what_repeats_a_case_of_a_class(tmp_path, monkeypatch):
