@@ -348,7 +348,8 @@ def test_what_repeats_a_case_of_a_class(tmp_path, monkeypatch):
     """A class is named by its file where its module has no package; a local one is called."""
 
     class Local(Biased):
-        pass
+        class Inner(Biased):
+            pass
 
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -357,7 +358,7 @@ def test_what_repeats_a_case_of_a_class(tmp_path, monkeypatch):
     )
     monkeypatch.chdir(Path(__file__).parents[1])
     told = []
-    for cls in (Biased, Local):
+    for cls in (Biased, Local, Local.Inner):
         with pytest.raises(AssertionError) as failed:
             harness.assert_conforms(cls, path, accuracy="wide")
         told.append(str(failed.value).rpartition("reproduce: ")[2])
@@ -365,4 +366,34 @@ def test_what_repeats_a_case_of_a_class(tmp_path, monkeypatch):
     assert told == [
         f"bn-harness run {path}::own --target tests/test_api.py:Biased --accuracy wide",
         f"harness.assert_conforms(Local, '{path}::own', accuracy='wide')",
+        f"harness.assert_conforms(Local.Inner, '{path}::own', accuracy='wide')",
     ]
+
+
+WRONG = """
+from harness.reference import BatchNorm2d
+
+class Wrong(BatchNorm2d):
+    def train(self, mode=True):
+        return self
+"""
+ASKED = 'import harness\nharness.assert_conforms({}, "cases/seed", shown=1)\n'
+
+
+def test_a_class_of_a_script_is_called_and_one_of_a_package_named(tmp_path, monkeypatch):
+    """No command imports what Python runs as its script; a package is found by its own name."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/__init__.py").write_text(WRONG)
+    asked = {"script.py": WRONG + ASKED.format("Wrong"), "other.py": ASKED.format('"mine:Wrong"')}
+    monkeypatch.chdir(tmp_path)
+    told = []
+    for name, text in asked.items():
+        (tmp_path / name).write_text(text)
+        done = subprocess.run(  # this Python
+            [sys.executable, name], capture_output=True, text=True, check=False
+        )
+        told.append(done.stderr.rpartition("reproduce: ")[2].split())
+
+    (call, _), (*_, target) = told
+    assert call == "harness.assert_conforms(Wrong,"
+    assert target == "mine:Wrong"

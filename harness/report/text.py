@@ -92,13 +92,16 @@ def reproduction(
 def _repeated(cases: str, target: str, baseline: str, accuracy: str | None) -> str:
     """Return what repeats a case: a command, or for a class that no SPEC names a call in Python."""
     module, _, name = target.rpartition(":")
-    if "<locals>" in name:
+    cls = name.rpartition("<locals>.")[2]
+    # What is imported as __main__ is the command itself, and what a notebook defines has no file.
+    if module == "__main__" or cls != name:
         more = {"against": baseline if baseline != "torch" else None, "accuracy": accuracy}
         options = "".join(f", {key}={value!r}" for key, value in more.items() if value is not None)
-        return f"harness.assert_conforms({name.rpartition('.')[2]}, {cases!r}{options})"
-    file, here = Path(getattr(sys.modules.get(module), "__file__", None) or ""), Path.cwd()
+        return f"harness.assert_conforms({cls}, {cases!r}{options})"
+    found, here = sys.modules.get(module), Path.cwd()
+    file = Path(getattr(found, "__file__", None) or "")
     # A module in a folder that is no package, as of tests, is not found by its name from here.
-    named = module != "__main__" and ("." in module or file.parent == here)
+    named = "." in module or hasattr(found, "__path__") or file.parent == here
     if not named and file.is_relative_to(here):
         target = f"{file.relative_to(here)}:{name}"
     return reproduction(cases, target, baseline, accuracy)
