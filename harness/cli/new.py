@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from harness.case.model import Case
 
 FILE = Path("cases/edge/new.yaml")
 
@@ -94,7 +98,31 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     name = shown_name(file)
     click.echo(f"appended to {name}; run it by: {reproduction(f'{name}::{case_id}')}", err=True)
     show(report, Sources(Suite((), {})), sys.stdout)
+    for refusal in _refusals(case):
+        click.echo(refusal, err=True)
     raise click.exceptions.Exit(1 if any(failures(report)) else 0)
+
+
+def _refusals(case: Case) -> Iterator[str]:
+    """Yield what torch refuses of a case that expects no error there."""
+    from harness.case import needs
+    from harness.targets import blinded, resolve
+
+    torch = resolve("torch")
+    if not needs.applies(case, torch.info.versions["torch"]):
+        return
+    trace = torch.execute(blinded(case))
+    places = [("the constructor", case.raises, trace.raised)] + [
+        (f"step {done.step + 1}", case.steps[done.step].expected_error, done.raised)
+        for done in trace.steps
+        if not done.repetition
+    ]
+    for where, expected, raised in places:
+        if raised is not None and expected is None:
+            yield (
+                f"torch refuses {where}: {raised}; if that is the fact, say so: "
+                f"raises: {{type: {raised.type}}}"
+            )
 
 
 def _default(context: click.Context, name: str) -> bool:

@@ -73,20 +73,26 @@ def bracketed(value: float) -> str:
     return f"({text})" if text.startswith("−") else text
 
 
+def _like(wide: Array) -> str:
+    finite = wide[np.isfinite(wide)]
+    like = ["nothing finite"]
+    if finite.size:
+        like = [
+            f"from {short(finite.min())} to {short(finite.max())}",
+            f"mean {short(finite.mean())}",
+        ]
+    special = {"nan": np.isnan(wide), "inf": np.isposinf(wide), "-inf": np.isneginf(wide)}
+    counts = [(word, np.count_nonzero(mask)) for word, mask in special.items()]
+    return ", ".join([*like, *(f"{count:,} {word}" for word, count in counts if count)])
+
+
 def printed(array: Array) -> str:
     """Return an array with four digits after the point, as torch prints it.
 
     Of a large array, what it is like.
     """
     if array.size > PRINTED:
-        finite = array.astype(np.float64)
-        finite = finite[np.isfinite(finite)]
-        like = (
-            f"from {short(finite.min())} to {short(finite.max())}, mean {short(finite.mean())}"
-            if finite.size
-            else "nothing finite"
-        )
-        return f"{array.dtype.name}, shape {array.shape}: {like}"
+        return f"{array.dtype.name}, shape {array.shape}: {_like(array.astype(np.float64))}"
     if array.dtype.kind in "biuc":
         return np.array2string(array, separator=", ")
     wide = array.astype(np.float64)

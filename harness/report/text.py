@@ -16,6 +16,7 @@ from rich.text import Text
 
 from harness.case.matrix import Matrix
 from harness.case.suite import Entry, Suite
+from harness.compare.findings import CONSISTENCY
 from harness.report.console import Output
 from harness.report.failing import (
     declarable,
@@ -34,6 +35,11 @@ _REASONS = 3
 
 SHOWN = 10
 """Most failing cases of a target that are shown one by one."""
+
+_HELD = ("unjudged", "elements")
+
+_LITTLE = 0.1
+"""Share of the numbers without a finite bound that goes without saying."""
 
 _NEAR = 1e-6
 """Relative difference below which a published number was meant, and its rounding forgotten."""
@@ -237,7 +243,7 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         if (accuracy := looser(report, target)) is not None:
             console.print(Text(allowing(target, accuracy)), soft_wrap=True)
     for target in report.targets:
-        for line in _unsupported(report, target):
+        for line in (*_unsupported(report, target), *_unbounded(report, target)):
             console.print(Text(line), soft_wrap=True)
     for target, reason in report.absent.items():
         console.print(Text(f"{target} is absent: {reason}"))
@@ -255,6 +261,17 @@ def _unsupported(report: Report, target: str) -> Iterator[str]:
     others = counts.total() - sum(count for _, count in shown)
     if others:
         yield f"{target}: {others:,} unsupported for other reasons"
+
+
+def _unbounded(report: Report, target: str) -> Iterator[str]:
+    """Yield how much of a target no bound holds, where that is more than a little."""
+    rows = [each for each in report.accuracy.get(target, ()) if each.quantity != CONSISTENCY]
+    unjudged, elements = (sum(getattr(each, name) for each in rows) for name in _HELD)
+    if unjudged > _LITTLE * elements:
+        yield (
+            f"{target}: {unjudged:,} of {elements:,} numbers have no finite bound, and are held to "
+            "published ones alone"
+        )
 
 
 def explained(report: Report, case: CaseResult, target: str, sources: Sources) -> Iterator[str]:

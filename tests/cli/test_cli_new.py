@@ -170,3 +170,14 @@ def test_a_file_that_cannot_be_appended_to_is_left_alone(file, content):
 
     assert new("mine", "--why", "w", "--file", str(file)) == 2
     assert file.read_text() == content
+
+
+def test_what_torch_refuses_is_said(file, capsys):
+    """A case whose step torch refuses without the case's word for it is told with that word."""
+    new("one", "--why", "w", "--shape", "1,2,1,1", "--file", str(file))
+    refused = capsys.readouterr().err
+    new("two", "--why", "w", "--file", str(file))
+
+    assert "torch refuses step 1: ValueError: Expected more than 1 value" in refused
+    assert "say so: raises: {type: ValueError}" in refused
+    assert "refuses" not in capsys.readouterr().err

@@ -323,6 +323,15 @@ def test_a_curve_breaks_where_it_is_not_finite():
     assert re.search(r'd="M[^L"]+M[^L"]+M[^L"]+"', drawn)
 
 
+def test_what_is_not_finite_in_a_large_array_is_counted():
+    """Range and mean are of the finite numbers, and the others are said to be there."""
+    large = {"shape": [64, 1, 8, 8], "fill": "special", "value": float("inf"), "seed": 1}
+    steps = [{"train": {"input": large}}]
+    case = Case.model_validate({**EVERY_KIND, "module": {"num_features": 1}, "steps": steps})
+
+    assert re.search(r"from −.* to .*, mean .*, 1 inf\n", str(harness.explain(case)))
+
+
 def test_each_implementation_stands_beside_what_is_exact_from_its_own_state():
     """Exact results of both are shown after a mistake in the state, and one where they agree."""
 

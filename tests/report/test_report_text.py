@@ -48,7 +48,7 @@ def shown(cases, targets):
     """Return what is shown of a run."""
     entries = tuple(Entry(each, PYTHON, place) for place, each in enumerate(cases, 1))
     stream = io.StringIO()
-    show(harness.run(cases, targets), Sources(Suite(entries, {})), stream)
+    show(harness.run(cases, targets or ["torch"]), Sources(Suite(entries, {})), stream)
     return stream.getvalue()
 
 
@@ -267,3 +267,27 @@ def test_cells_of_the_page_cannot_end_their_row():
     )
 
     assert "| `a&#124;b` |" in to_markdown(named)
+
+
+def test_it_is_said_where_most_numbers_have_no_bound():
+    """Agreement that rests on few of the numbers is told with how many have no bound."""
+    given = {"shape": [4, 2, 3, 3], "fill": "huge", "exponent": 100}
+    plain = case().model_dump(exclude_unset=True, by_alias=True)
+    steps = [{"train": {"input": given}}]
+
+    assert "74 of 76 numbers have no finite bound" in shown(
+        [Case.model_validate({**plain, "steps": steps})], ["reference"]
+    )
+    assert "no finite bound" not in shown([case()], ["reference"])
+
+
+def test_a_published_number_that_misses_by_a_rounding_is_told_with_within():
+    """What is published without its rounding gets a word on `within`; what is wrong gets none."""
+    told = []
+    for published in (0.1, 0.2):
+        plain = case().model_dump(exclude_unset=True, by_alias=True)
+        steps = [{"train": {"input": {"values": [[[[1.0]], [[0.0]]], [[[1.0]], [[2.0]]]]}}}]
+        expect = [{"after": 1, "running_mean": [published, published]}]
+        told.append(shown([Case.model_validate({**plain, "steps": steps, "expect": expect})], []))
+
+    assert ["`within` says how far it may be" in text for text in told] == [True, False]
