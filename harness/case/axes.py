@@ -71,6 +71,13 @@ class _OneOrMore:
         return described if single.get("type") == "array" else {"anyOf": [described, single]}
 
 
+def _shapes(value: object) -> object:
+    if isinstance(value, list | tuple) and value and all(type(each) is int for each in value):
+        message = f"shapes stand in a list, also a single one: [{list(value)}]"
+        raise PydanticCustomError("axis", literal(message))
+    return value
+
+
 T = TypeVar("T")
 Axis = Annotated[tuple[T, ...], BeforeValidator(_one), Field(min_length=1), _OneOrMore()]
 AxisFill = Annotated[
@@ -90,7 +97,7 @@ _NORMAL: ArraySpec = TypeAdapter(AxisFill).validate_python("normal")
 class Axes(Model):
     """The values of each axis; an axis that is left out has its one default value."""
 
-    shape: Axis[SpelledShape]
+    shape: Annotated[Axis[SpelledShape], BeforeValidator(_shapes)]
     """Shapes of the input, (N, C, H, W)."""
     momentum: Axis[StrictBool | Number | None] = (0.1,)
     """Weights of the new statistic; null for a cumulative average."""

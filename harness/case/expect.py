@@ -22,7 +22,7 @@ class Expectation(Model):
     """After which step, counted from 1; 0 is before the first."""
     repetition: Annotated[StrictInt, Field(ge=1)] | None = None
     """After which repetition of a repeated step, counted from 1; the last unless given."""
-    within: Annotated[Number, Field(ge=0)] = 0
+    within: Annotated[Number, Field(ge=0, allow_inf_nan=False)] = 0
     """Largest absolute difference, in the quantity's own unit (half a unit of the last digit)."""
     since: Version | None = None
     """First version of torch that this holds for."""

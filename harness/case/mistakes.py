@@ -139,7 +139,7 @@ class _Mistake:
         if kind == "literal_error":
             return self._not_a_choice(first["ctx"]["expected"])
         if kind in _BOUNDS:
-            bounds = {key: shown(bound) for key, bound in first["ctx"].items()}
+            bounds = {key: shown(bound) for key, bound in first.get("ctx", {}).items()}
             found = f", found {bounds['actual_length']}" if "actual_length" in bounds else None
             return _BOUNDS[kind].format(**bounds) + (found or self._found())
         if kind == "value_error":

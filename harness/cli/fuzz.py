@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -54,6 +55,9 @@ def command(  # noqa: PLR0917
 
     Exit status: 0 nothing diverges; 1 a failure was found; 2 wrong usage; 130 interrupted.
     """
+    # Hypothesis keeps more than what it found, and asks for the place when it is imported.
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(Path(".bn-harness", "hypothesis")))
+
     from harness.case.files import known_below
     from harness.cli.output import targets_apart
     from harness.cli.progress import following

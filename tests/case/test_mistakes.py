@@ -88,6 +88,10 @@ def test_all_at_once():
             "- id: a\n  why: b.\n  module: {num_features: 2, running_mean: [0, 0]}\n",
             "unknown key 'running_mean'; it belongs inside 'expect', 'set' or 'state'",
         ),
+        (
+            HEAD + "  expect: [{after: 0, weight: [1, 1], within: .inf}]\n",
+            "expected a finite number, found .inf",
+        ),
         (HEAD + "  <<: {tags: [a]}\n", "mappings are not merged here; write out the keys"),
         (
             "- id: a\n  why: b.\n  module: {num_features: 2, eps: nan}\n",
@@ -188,10 +192,10 @@ def test_errors_that_python_lacks_may_be_expected(name):
 
 
 def test_one_shape_for_a_list_of_shapes():
-    """A shape where shapes are wanted is told at each of its sizes."""
+    """A shape where shapes are wanted is one mistake, told with the list that was meant."""
     text = MATRIX + "{shape: [2, 3], fill: ones}\n"
 
-    assert mistakes(text) == ["3:20: expected a list, found 2", "3:23: expected a list, found 3"]
+    assert mistakes(text) == ["3:19: shapes stand in a list, also a single one: [[2, 3]]"]
 
 
 @pytest.mark.parametrize(

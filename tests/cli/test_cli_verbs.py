@@ -101,6 +101,7 @@ def test_what_a_target_prints_is_not_in_the_result(tmp_path, arguments):
     assert done.stdout
     assert [word for word in said if word in done.stdout] == []
     assert [word for word in said if word not in done.stderr] == []
+    assert not (tmp_path / ".hypothesis").exists()
 
 
 ENDS = """
