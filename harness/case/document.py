@@ -105,13 +105,28 @@ def parse(content: bytes, name: str) -> Document:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         said = ", ".join(part for part in (error.context, error.problem) if part)
-        raise InvalidCases([document.located(place, f"not YAML: {said}")]) from None
+        raise InvalidCases([document.located(place, f"not YAML: {said}{_remedy(said)}")]) from None
     except Exception as error:
         # ruamel.yaml lets malformed directives and escapes end in errors of many kinds.
         said = " ".join(str(error).split())
         raise InvalidCases([document.located((1, 1), f"not YAML: {said}")]) from None
     document.mistakes = composer.mistakes
     return document
+
+
+_REMEDIES = {
+    "expected <block end>": "indent the line as those beside it; an item of a list begins with '-'",
+    "mapping values are not allowed": "put a text with ': ' in quotes, and indent keys alike",
+    "'\\t' that cannot start": "indent by spaces, not by tabs",
+    "quoted scalar, found unexpected end": "close the quotes",
+    "a flow sequence": "close the bracket, with commas between its items",
+    "a flow mapping": "close the bracket, with commas between its items",
+}
+"""What to do, by what the parser says."""
+
+
+def _remedy(said: str) -> str:
+    return next((f"; {what}" for words, what in _REMEDIES.items() if words in said), "")
 
 
 def _text(document: Document, content: bytes) -> str:
