@@ -76,7 +76,7 @@ def export(
                         listener(count)
         index.write("\n]}\n")
         if not count:
-            raise InvalidInput("no case is selected; there is nothing to export")
+            raise InvalidInput(f"no case is selected that holds for torch {torch}; choose others")
     return count
 
 
