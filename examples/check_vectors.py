@@ -93,7 +93,8 @@ def check(folder, batch_norm):
         state = case.get("initial")
         for step in case.get("steps", ()):
             if "expect" in step:
-                before = {name: None if key is None else arrays[key] for name, key in state.items()}
+                start = step.get("before", state)
+                before = {name: None if key is None else arrays[key] for name, key in start.items()}
                 gradient = arrays.get(step.get("grad_output"))
                 with np.errstate(all="ignore"):
                     found = batch_norm(arrays[step["input"]], gradient, before, step)

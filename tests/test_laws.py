@@ -236,7 +236,8 @@ def inserted(case, position, *more):
 
 @few
 @given(
-    cases(legal=True),
+    # What is loaded is written over what a backward pass needs, and torch refuses it.
+    cases(legal=True).filter(lambda case: not case.awaited),
     st.integers(0, 8),
     st.sampled_from([[{"save": "z"}, {"load": {"from": "z"}}], [{"call": "deepcopy"}]]),
 )

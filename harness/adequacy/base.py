@@ -26,7 +26,7 @@ class OpenBatchNorm2d(BatchNorm2d):
     # The batch's statistics are kept in the working type, so that there is nothing to declare.
     bn_harness: ClassVar[dict[str, Any]] = {}
 
-    _saved: Saved | None
+    saved_for_backward: Saved | None
 
     # Forward, in the order of its decisions.
 
@@ -88,7 +88,7 @@ class OpenBatchNorm2d(BatchNorm2d):
     def empty(self, x: Array) -> Array:
         """Return the output for an input without elements."""
         mean, var = self.buffers()
-        output, self._saved = kernel.forward(
+        output, self.saved_for_backward = kernel.forward(
             x,
             mean,
             var,
@@ -180,8 +180,10 @@ class OpenBatchNorm2d(BatchNorm2d):
         working = working_type(x.dtype)
         assert mean is not None  # noqa: S101 - a lone running statistic has been refused
         weight, bias = (None if p is None else p.copy() for p in (self.weight, self.bias))
-        self._saved = Saved(x, mean.astype(working), invstd.astype(working), weight, bias, of_batch)
-        return self._saved
+        self.saved_for_backward = Saved(
+            x, mean.astype(working), invstd.astype(working), weight, bias, of_batch
+        )
+        return self.saved_for_backward
 
     def normalise(self, x: Array, saved: Saved) -> Array:
         """Return y = (x − mean)·invstd·weight + bias."""
@@ -203,12 +205,12 @@ class OpenBatchNorm2d(BatchNorm2d):
     @np.errstate(all="ignore")
     def backward(self, grad_output: Array) -> Gradients:
         """Return the gradients of input, weight and bias; see the reference."""
-        saved = self._saved
+        saved = self.saved_for_backward
         if saved is None or saved.input.size == 0:
             return super().backward(grad_output)
         checks.gradient(grad_output, saved.input.shape, saved.input.dtype)
         checks.gradients_of_parameters(saved.weight, saved.bias)
-        self._saved = None
+        self.saved_for_backward = None
         return self.gradients(grad_output, saved)
 
     def gradients(self, grad_output: Array, saved: Saved) -> Gradients:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.case.arrays import BUDGET, ArraySpec, Shape, elements
 from harness.case.expect import Expectation
 from harness.case.frozen import shape_of
-from harness.case.steps import Forward, LoadStep, Parameter, Save, Set, Step
+from harness.case.steps import Backward, Forward, LoadStep, Parameter, Save, Set, Step
 from harness.trace import RESULTS
 from harness.versions import release
 
@@ -26,12 +26,13 @@ def misfits(case: Case) -> Iterator[Misfit]:
     yield from _state(case)
     yield from _arrays(case)
     yield from _loads(case)
+    yield from _later_gradients(case.steps)
     for index, expectation in enumerate(case.expect):
         for loc, message in _expectation(expectation, case.steps):
             yield ("expect", index, *loc), message
         for name, message in _published(expectation, case):
             yield ("expect", index, name), message
-    total = sum(_cost(step.forward) for step in case.steps if step.forward)
+    total = sum(_cost(step, case.steps) for step in case.steps)
     if total > BUDGET:
         yield (
             ("steps",),
@@ -94,6 +95,36 @@ def _loads(case: Case) -> Iterator[Misfit]:
             yield ("steps", index, "load", "from"), message
 
 
+def _later_gradients(steps: Sequence[Step]) -> Iterator[Misfit]:
+    """Check that each forward pass is differentiated once, after it."""
+    taken: dict[int, int] = {}
+    for index, step in enumerate(steps):
+        if not isinstance(step, Backward):
+            continue
+        of, loc = step.backward.of, ("steps", index, "backward", "of")
+        forward = steps[of - 1].forward if of <= index else None
+        if of > index:
+            yield loc, f"step {of} is not before this one, which is step {index + 1}"
+        elif forward is None:
+            yield loc, f"step {of} is no train or eval step but '{steps[of - 1].kind}'"
+        elif forward.grad_output is not None:
+            yield loc, f"step {of} has a grad_output, and its gradients are taken there"
+        elif of in taken:
+            yield loc, f"step {taken[of]} takes the gradients of step {of} already"
+        elif forward.input.size is not None:
+            taken[of] = index + 1
+            shape = forward.input.size
+            if misfit := step.backward.grad_output.misfit(shape, like=shape):
+                yield ("steps", index, "backward", "grad_output"), misfit
+
+
+def _pass(step: Step, steps: Sequence[Step]) -> Forward | None:
+    """Return the forward pass that a step does, or whose gradients it takes."""
+    if isinstance(step, Backward):
+        return steps[step.backward.of - 1].forward if step.backward.of <= len(steps) else None
+    return step.forward
+
+
 def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[Misfit]:
     yield from order_of_versions(expectation.since, expectation.before)
     names = [name for name, _ in expectation.numbers()]
@@ -105,7 +136,9 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
         message = f"there is no step {expectation.after}; the steps are 1 to {len(steps)}"
         yield ("after",), message if steps else "there are no steps; only after: 0 is left"
         return
-    forward = steps[expectation.after - 1].forward if expectation.after else None
+    step = steps[expectation.after - 1] if expectation.after else None
+    forward = step.forward if step else None
+    later = isinstance(step, Backward)
     repetitions = forward.repeat if forward else 1
     if expectation.repetition is not None and (
         not expectation.after or expectation.repetition > repetitions
@@ -115,9 +148,9 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
     for name in names:
         if name not in RESULTS:
             continue
-        if forward is None:
+        if forward is None and (name == "output" or not later):
             yield (name,), f"there is no {name} but after a train or eval step"
-        elif name != "output" and forward.grad_output is None:
+        elif name != "output" and not later and (not forward or forward.grad_output is None):
             yield (name,), f"there is no {name} unless the step has a grad_output"
 
 
@@ -128,7 +161,7 @@ def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]
     is written into the array that is there.
     """
     before = case.steps[: expectation.after]
-    forward = before[-1].forward if 0 < expectation.after == len(before) else None
+    forward = _pass(before[-1], before) if 0 < expectation.after == len(before) else None
     for name, value in expectation.numbers():
         found = shape_of(value)
         if value is None or name == "num_batches_tracked":
@@ -153,11 +186,19 @@ def _assigned(name: str, steps: Sequence[Step]) -> Iterator[Shape]:
             yield spec.size
 
 
-def _cost(forward: Forward) -> int:
+def _cost(step: Step, steps: Sequence[Step]) -> int:
     """Return how many elements a step's arrays have, those of each repetition counted."""
+    forward = _pass(step, steps)
+    if forward is None:
+        return 0
     shape = forward.input.size or ()
-    total = elements(shape)
-    if forward.grad_output is not None:
-        size = forward.grad_output.size
-        total += elements(shape if size is None else size)
-    return total * forward.repeat
+    if isinstance(step, Backward):
+        return _size(step.backward.grad_output, shape)
+    return (elements(shape) + _size(forward.grad_output, shape)) * forward.repeat
+
+
+def _size(grad_output: ArraySpec | None, shape: Shape) -> int:
+    """Return how many elements a gradient of an output of some shape has."""
+    if grad_output is None:
+        return 0
+    return elements(shape if grad_output.size is None else grad_output.size)

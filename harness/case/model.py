@@ -16,10 +16,12 @@ from harness.case.fit import misfits
 from harness.case.frozen import refuse
 from harness.case.steps import (
     STEPS,
+    Backward,
     Call,
     Cast,
     Eval,
     Forward,
+    Later,
     Load,
     LoadStep,
     Parameter,
@@ -117,7 +119,20 @@ class Case(Model):
     @cached_property
     def gradients(self) -> bool:
         """Whether any step asks for gradients."""
-        return any(step.forward and step.forward.grad_output for step in self.steps)
+        return bool(self.awaited) or any(
+            step.forward and step.forward.grad_output for step in self.steps
+        )
+
+    @property
+    def awaited(self) -> frozenset[int]:
+        """The indices of steps whose gradients a later step takes."""
+        return frozenset(each.backward.of - 1 for each in self.steps if isinstance(each, Backward))
+
+    def differentiated(self, step: Backward) -> Forward:
+        """Return the forward pass whose gradients a step takes."""
+        forward: Forward | None = self.steps[step.backward.of - 1].forward
+        assert forward is not None  # noqa: S101  # the case has been validated
+        return forward
 
     @property
     def elements(self) -> int:
@@ -133,12 +148,14 @@ class Case(Model):
 
 __all__ = [
     "STEPS",
+    "Backward",
     "Call",
     "Case",
     "Cast",
     "Eval",
     "Expectation",
     "Forward",
+    "Later",
     "Load",
     "LoadStep",
     "Model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,13 +21,28 @@ def simpler(case: Case) -> Iterator[Case]:
     smaller.
     """
     spelled = case.model_dump(exclude_unset=True, by_alias=True)
-    for reduced in _reduced(spelled):
+    for reduced in chain(_shorter(spelled), _reduced(spelled)):
         try:
             candidate = Case.model_validate(reduced)
         except ValidationError:
             continue
         if candidate != case:
             yield candidate
+
+
+def _shorter(case: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the case without one of its steps, those after it named by their new numbers."""
+    steps = case.get("steps", ())
+    for index in range(len(steps)):
+        rest = [*steps[:index], *steps[index + 1 :]]
+        yield {**case, "steps": [_renumbered(step, index + 1) for step in rest]}
+
+
+def _renumbered(step: Mapping[str, Any], gone: int) -> Mapping[str, Any]:
+    later = step.get("backward")
+    if later is None or later["of"] <= gone:
+        return step
+    return {**step, "backward": {**later, "of": later["of"] - 1}}
 
 
 def _reduced(value: Any) -> Iterator[Any]:  # noqa: ANN401  # whatever a case is spelled in

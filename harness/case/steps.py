@@ -65,6 +65,17 @@ class Forward(Model):
         return self
 
 
+class Later(Model):
+    """The backward pass of a forward pass that is not the latest."""
+
+    of: Annotated[StrictInt, Field(ge=1)]
+    """The train or eval step whose gradients are taken, counted from 1; its last repetition."""
+    grad_output: ArrayUnion
+    """Gradient of the loss by that step's output; its shape and type are the input's by default."""
+    raises: Raises | None = None
+    """The error that the backward pass must raise."""
+
+
 class Parameter(Model):
     """An ``nn.Parameter`` assigned to an attribute that need not have been one."""
 
@@ -194,6 +205,18 @@ class Eval(_Step):
         return self.eval.raises
 
 
+class Backward(_Step):
+    """The gradients of an earlier train or eval step, taken now."""
+
+    backward: Later
+    """Which step's, and from which gradient of its output."""
+
+    @property
+    def expected_error(self) -> Raises | None:
+        """The error that the backward pass must raise."""
+        return self.backward.raises
+
+
 class Set(_Step):
     """Attribute assignment."""
 
@@ -248,6 +271,7 @@ class LoadStep(_Step):
 STEPS = {
     "train": Train,
     "eval": Eval,
+    "backward": Backward,
     "set": Set,
     "call": Call,
     "cast": Cast,
@@ -268,6 +292,7 @@ def _kind(value: object) -> str | None:
 Step = Annotated[
     Annotated[Train, Tag("train")]
     | Annotated[Eval, Tag("eval")]
+    | Annotated[Backward, Tag("backward")]
     | Annotated[Set, Tag("set")]
     | Annotated[Call, Tag("call")]
     | Annotated[Cast, Tag("cast")]
@@ -276,6 +301,6 @@ Step = Annotated[
     Discriminator(
         _kind,
         custom_error_type="step",
-        custom_error_message="a step is one of train, eval, set, call, cast, save, load",
+        custom_error_message="a step is one of train, eval, backward, set, call, cast, save, load",
     ),
 ]

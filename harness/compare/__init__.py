@@ -188,7 +188,8 @@ def _unsupported(target: Assessed, differing: Sequence[Divergence]) -> str | Non
 
 
 def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline: Assessed) -> None:
-    mode, layout = target.asked.mode, target.asked.layout
+    asked = target.asked
+    mode, layout = asked.mode if asked.of is None else "backward", asked.layout
     for quantity, ours in target.figures.items():
         theirs, array = baseline.figures.get(quantity), target.computed[quantity]
         further = found.worst is None or ours.ratio > found.worst.ratio

@@ -42,11 +42,18 @@ def assess(
         before, executions = account.trace.initial, []
         for each, done in zip(asked, account.trace.steps, strict=False):
             executions.append(Assessed(each, before, done, account.semantics))
+            if each.of is not None:
+                executions[-1].start = _start(each.of, executions)
             waiting.add(executions[-1], account.declarations)
             before = done.state
         found.append(executions)
     waiting.judge()
     return found
+
+
+def _start(asked: Asked, executions: Sequence[Assessed]) -> Mapping[str, Array | None]:
+    """Return the state that an execution, one of some, started from."""
+    return next(each.before for each in executions if each.asked is asked)
 
 
 @dataclass(eq=False)
@@ -136,11 +143,12 @@ class _Waiting:
     def add(self, execution: Assessed, declarations: Declarations) -> None:
         """Put an execution to those that are like it."""
         asked, before, done = execution.asked, execution.before, execution.done
-        if "output" not in done.results and not _updated(before, done):
+        if asked.of is None and "output" not in done.results and not _updated(before, done):
             return
         try:
             gradients = done.raised is None
-            asks = question(asked, before, gradients=gradients, semantics=execution.semantics)
+            start = before if execution.start is None else execution.start
+            asks = question(asked, start, gradients=gradients, semantics=execution.semantics)
         except ValueError:  # a counter that is no number
             return
         if asks is None:

@@ -77,7 +77,7 @@ class Holding(NamedTuple):
 
     quantity: str
     mode: str
-    """"train" or "eval"."""
+    """"train" or "eval"; "backward" of gradients that a later step takes."""
     dtype: str
     """Of the quantity."""
     layout: str

@@ -8,13 +8,13 @@ that made it, and only there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from harness.case.arrays import ArraySpec
-from harness.case.model import Case, Cast, Set
+from harness.case.model import Backward, Case, Cast, Set
 from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
 from harness.trace import Array
@@ -30,12 +30,14 @@ class Asked:
         As in the trace, from 0.
     step : step of a case
     mode : str
-        The step's kind: "train", "eval", "set", ...
+        The step's kind: "train", "eval", "set", ...; of a backward step that of its forward pass.
     eps, momentum : float, or None
     track : bool
         The flag track_running_stats.
     dtype : str
         Type of inputs that spell none: that of the module.
+    of : Asked, or None
+        The forward pass whose gradients a backward step takes, by whose mode and scalars it goes.
     """
 
     index: int
@@ -46,16 +48,19 @@ class Asked:
     momentum: float | None
     track: bool
     dtype: str
+    of: Asked | None = None
 
     @property
     def layout(self) -> str:
-        """The layout of a forward step's input."""
-        forward = self.step.forward
+        """The layout of a forward pass's input."""
+        forward = (self.of or self).step.forward
         return "contiguous" if forward is None else forward.input.layout
 
     @cached_property
     def input(self) -> Array | None:
-        """The input, read-only; None for what is no forward pass."""
+        """The input, read-only; None where there is no forward pass."""
+        if self.of is not None:
+            return self.of.input
         forward = self.step.forward
         return None if forward is None else _values(forward.input, (), self.dtype, None)
 
@@ -66,10 +71,11 @@ class Asked:
         A complex gradient of a real output is refused; a real one is cast to the output's type
         (validate_outputs in torch/csrc/autograd/engine.cpp).
         """
-        forward, given = self.step.forward, self.input
-        if forward is None or forward.grad_output is None or given is None:
+        part, given = getattr(self.step, self.step.kind), self.input
+        spec = getattr(part, "grad_output", None)
+        if spec is None or given is None:
             return None
-        gradient = _values(forward.grad_output, given.shape, name_of(given.dtype), given)
+        gradient = _values(spec, given.shape, name_of(given.dtype), given)
         if gradient.dtype == given.dtype:
             return gradient
         with np.errstate(all="ignore"):
@@ -87,6 +93,7 @@ def follow(case: Case) -> Iterator[Asked]:
     module = case.module
     eps, momentum, track = module.eps, module.momentum, module.track_running_stats
     dtype: str = module.dtype
+    passed: dict[int, Asked] = {}
     for index, repetition, step in case.executions():
         if isinstance(step, Set):
             changed = dict(step.set.items())
@@ -95,4 +102,9 @@ def follow(case: Case) -> Iterator[Asked]:
             track = changed.get("track_running_stats", track)
         if isinstance(step, Cast) and step.converts:
             dtype = step.cast
-        yield Asked(index, repetition, step, step.kind, eps, momentum, track, dtype)
+        if isinstance(step, Backward):
+            of = passed[step.backward.of - 1]
+            yield replace(of, index=index, repetition=0, step=step, of=of)
+            continue
+        passed[index] = Asked(index, repetition, step, step.kind, eps, momentum, track, dtype)
+        yield passed[index]

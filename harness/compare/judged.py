@@ -99,6 +99,8 @@ class Assessed:
     consistency : Figures or None
         The output against the statistics that the implementation reports; None where they do not
         show in its running statistics.
+    start : mapping of str to array or None, or None
+        The state before the forward pass whose gradients a backward step takes.
     """
 
     asked: Asked
@@ -111,6 +113,7 @@ class Assessed:
     computed: dict[Quantity, Array] = field(default_factory=dict)
     figures: dict[Quantity, Figures] = field(default_factory=dict)
     consistency: Figures | None = None
+    start: Mapping[str, Array | None] | None = None
 
     @cached_property
     def judged(self) -> dict[str, Judged]:

@@ -95,7 +95,7 @@ def question(
     ----------
     asked : Asked
     before : mapping of str to array or None
-        The implementation's own state before the execution.
+        The implementation's own state before the execution, or that whose gradients it takes.
     gradients : bool
         Ask for those that the case asks for; not where the backward pass was refused.
     semantics : Semantics
@@ -120,7 +120,7 @@ def question(
     batch = training or (mean is None and variance is None)
     if training and not asked.track:
         mean = variance = None
-    updates = training and mean is not None and variance is not None
+    updates = training and asked.of is None and mean is not None and variance is not None
     return Question(
         input=given,
         eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from harness.case.model import Case
+from harness.case.model import Backward, Case
 from harness.case.writer import to_yaml
 from harness.compare.judged import Assessed, Judged
 from harness.explanation.arithmetic import CHANNELS, Worked
@@ -80,6 +80,8 @@ def _step(case: Case, index: int, repetitions: int, told: Sequence[Told]) -> Ite
             yield Words(f"{name} does not support it: {assessed.done.unsupported}")
     if step.forward is not None:
         yield from _forward(first)
+    elif isinstance(step, Backward):
+        yield from _later(step.backward.of, first)
     else:
         yield _state(first)
     if repetitions > 1:
@@ -121,10 +123,26 @@ def _forward(first: Sequence[tuple[str, Assessed]]) -> Iterator[Block]:
         yield Words("One element, worked in real numbers:")
         yield Lines(tuple(worked.output(at)))
         if worked.step.grad_output is not None:
-            at = _worst(target.judged.get("grad_input"), given.shape)
-            yield Words("Gradients, with g the gradient of the output and x̂ = (x − μ) / √(σ² + ε):")
-            yield Lines(tuple(worked.backward(at)))
+            yield from _gradients(worked, target)
     yield from _beside(first)
+
+
+def _later(of: int, first: Sequence[tuple[str, Assessed]]) -> Iterator[Block]:
+    """Yield the gradients that a step takes of an earlier one."""
+    baseline, target = first[0][1], first[-1][1]
+    if baseline.question is None:
+        return
+    worked = Worked(baseline.question.step, baseline.asked)
+    yield Words(f"The gradients of step {of}, by the state that it started from.")
+    if worked.step.input.size and worked.step.grad_output is not None:
+        yield from _gradients(worked, target)
+    yield from _beside(first)
+
+
+def _gradients(worked: Worked, target: Assessed) -> Iterator[Block]:
+    at = _worst(target.judged.get("grad_input"), worked.step.input.shape)
+    yield Words("Gradients, with g the gradient of the output and x̂ = (x − μ) / √(σ² + ε):")
+    yield Lines(tuple(worked.backward(at)))
 
 
 def _worst(judged: Judged | None, shape: tuple[int, ...]) -> tuple[int, ...]:

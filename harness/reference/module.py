@@ -99,12 +99,12 @@ class BatchNorm2d:
             self.running_mean = statistic(num_features, kind)
             self.running_var = statistic(num_features, kind)
             self.num_batches_tracked = np.array(0, np.int64)
-        self._saved: Saved | None = None
+        self.saved_for_backward: Saved | None = None
         self.reset_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the graph behind in copies and pickles."""
-        return self.__dict__ | {"_saved": None}
+        return self.__dict__ | {"saved_for_backward": None}
 
     def reset_running_stats(self) -> None:
         """Start the statistics and the counter again, where the module tracks them.
@@ -197,7 +197,7 @@ class BatchNorm2d:
         factor = self._averaging_factor()
         of_batch = self.training or (self.running_mean is None and self.running_var is None)
         untracked = self.training and not self.track_running_stats
-        output, self._saved = forward(
+        output, self.saved_for_backward = forward(
             input,
             None if untracked else self.running_mean,
             None if untracked else self.running_var,
@@ -221,7 +221,7 @@ class BatchNorm2d:
         RuntimeError
             No call precedes, or its gradients have been taken, or `grad_output` does not fit.
         """
-        if self._saved is None:
+        if self.saved_for_backward is None:
             raise RuntimeError(
                 "Trying to backward through the graph a second time (or directly access saved"
                 " tensors after they have already been freed). Saved intermediate values of the"
@@ -229,8 +229,10 @@ class BatchNorm2d:
                 " retain_graph=True if you need to backward through the graph a second time or"
                 " if you need to access saved tensors after calling backward."
             )
-        checks.gradient(grad_output, self._saved.input.shape, self._saved.input.dtype)
-        saved, self._saved = self._saved, None
+        checks.gradient(
+            grad_output, self.saved_for_backward.input.shape, self.saved_for_backward.input.dtype
+        )
+        saved, self.saved_for_backward = self.saved_for_backward, None
         return backward(saved, grad_output, self._arithmetic(saved.input, grad_output))
 
     def _arithmetic(self, *arrays: Array) -> Arithmetic:  # noqa: ARG002 - a subclass goes by them

@@ -22,11 +22,16 @@ def construct(cls: type[Any], config: ModuleConfig) -> ArraySubject:
     return ArraySubject(constructed(cls, arguments))
 
 
+_SAVED = "saved_for_backward"
+"""The attribute of a class that holds what its latest call keeps for `backward`."""
+
+
 class ArraySubject:
     """An instance of an array class."""
 
     def __init__(self, module: object) -> None:
         self.module: Any = module
+        self.calls = 0
 
     def mode(self, training: bool) -> None:
         """Call train() or eval()."""
@@ -37,11 +42,27 @@ class ArraySubject:
 
     def forward(self, given: Array, differentiate: bool) -> Array:  # noqa: ARG002
         """Return the output."""
+        self.calls += 1
         return numeric(self.module(given), "the output")
 
-    def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
-        """Return the gradients of the latest forward pass."""
-        gradients = self._method("backward")(grad_output)
+    def saved(self) -> tuple[int, object]:
+        """Return which call was the latest, and what the class keeps of it, if it says so."""
+        return self.calls, getattr(self.module, _SAVED, None)
+
+    def backward(
+        self, grad_output: Array, saved: tuple[int, object] | None = None
+    ) -> Mapping[str, Array | None]:
+        """Return the gradients of the latest forward pass, or of the one that is kept.
+
+        Raises
+        ------
+        Unsupported
+            The pass is not the latest, and the class does not say what it keeps of one.
+        """
+        backward = self._method("backward")
+        if saved is not None:
+            self._restore(*saved)
+        gradients = backward(grad_output)
         names = ("grad_input", "grad_weight", "grad_bias")
         if not isinstance(gradients, tuple | list) or len(gradients) != len(names):
             raise TypeError(f"backward gives no tuple of {', '.join(names)}")
@@ -49,6 +70,12 @@ class ArraySubject:
             name: None if value is None else numeric(value, name)
             for name, value in zip(names, gradients, strict=True)
         }
+
+    def _restore(self, call: int, saved: object) -> None:
+        if hasattr(self.module, _SAVED):
+            setattr(self.module, _SAVED, saved)
+        elif call != self.calls:
+            raise Unsupported(f"the class has no {_SAVED}: its backward is of the latest call")
 
     def held(self) -> Mapping[str, Any]:
         """Return the arrays of the state; what the class lacks is None."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from harness.case.model import Case, LoadStep
+from harness.case.model import Case, Forward, Later, Load
 from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
 from harness.oracle import Declared, Step
@@ -134,7 +134,7 @@ def blinded(case: Case) -> Case:
 def _blinded(step: CaseStep) -> CaseStep:
     if step.expected_error is None:
         return step
-    part = step.load if isinstance(step, LoadStep) else step.forward
-    if part is None:
+    part = getattr(step, step.kind)
+    if not isinstance(part, Forward | Later | Load):
         return step.model_copy(update={"raises": None})
     return step.model_copy(update={step.kind: part.model_copy(update={"raises": None})})

@@ -7,14 +7,16 @@ import re
 import signal
 from collections.abc import Callable, Mapping
 from itertools import starmap
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from harness.case.layouts import describe
 from harness.case.model import (
+    Backward,
     Call,
     Case,
     Cast,
     Forward,
+    Later,
     Load,
     LoadStep,
     ModuleConfig,
@@ -40,8 +42,15 @@ class Subject(Protocol):
     def forward(self, given: Array, differentiate: bool) -> Array:
         """Return the output; `differentiate` says that `backward` will follow."""
 
-    def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
-        """Return grad_input, grad_weight and grad_bias of the latest forward pass."""
+    def saved(self) -> Any:  # noqa: ANN401  # the subject's own affair
+        """Return what keeps the latest forward pass, for a `backward` after later ones."""
+
+    def backward(
+        self,
+        grad_output: Array,
+        saved: Any = None,  # noqa: ANN401  # what `saved` returns
+    ) -> Mapping[str, Array | None]:
+        """Return the gradients of the latest forward pass, or of a kept one, by their names."""
 
     def held(self) -> Mapping[str, Any]:
         """Return what holds the arrays of `STATE`; None where there is nothing."""
@@ -137,6 +146,24 @@ def _raised(phase: str, error: BaseException) -> Raised:
     return Raised(phase, type(error).__name__, message)
 
 
+class _Passed(NamedTuple):
+    """A forward pass whose gradients a later step takes.
+
+    Attributes
+    ----------
+    pairs : list of (array, array)
+        What the module was given, and what it must be left as.
+    shape : tuple of int
+        The output's.
+    saved : object
+        What the module keeps of it.
+    """
+
+    pairs: list[tuple[Array, Array]]
+    shape: tuple[int, ...]
+    saved: Any
+
+
 class _Walk:
     """One walk through a case's steps."""
 
@@ -147,6 +174,8 @@ class _Walk:
         self.dtype: str = case.module.dtype
         self.held: Mapping[str, Any] = {}
         self.saved: dict[str, Mapping[str, Any]] = {}
+        self.awaited = case.awaited
+        self.passed: dict[int, _Passed] = {}
 
     def start(self) -> None:
         """Put the initial state into the module."""
@@ -157,7 +186,7 @@ class _Walk:
         """Execute a step once."""
         record: dict[str, Any] = {}
         try:
-            self._do(step, record)
+            self._do(index, step, record)
         except Unsupported as reason:
             record["unsupported"] = str(reason)
         except BaseException as error:
@@ -186,12 +215,14 @@ class _Walk:
         ]
         return self.subject.copies(self.held), frozenset(replaced)
 
-    def _do(self, step: Step, record: dict[str, Any]) -> None:
+    def _do(self, index: int, step: Step, record: dict[str, Any]) -> None:
         if step.forward is not None:
             self.subject.mode(type(step) is Train)
-            self._forward(step.forward, record)
+            self._forward(index, step.forward, record)
             return
         match step:
+            case Backward():
+                self._later(step.backward, record)
             case Set():
                 for name, value in step.set.items():
                     self._assign(name, value)
@@ -209,7 +240,7 @@ class _Walk:
             case LoadStep():
                 self._load(step.load)
 
-    def _forward(self, forward: Forward, record: dict[str, Any]) -> None:
+    def _forward(self, index: int, forward: Forward, record: dict[str, Any]) -> None:
         record["phase"] = "forward"
         # Arrays that the module may do anything to, and ones that it never sees.
         given, pristine = given_arrays(forward.input, (), self.dtype)
@@ -217,16 +248,36 @@ class _Walk:
         results: dict[str, Array | None] = {}
         layouts: dict[str, frozenset[str]] = {}
         record |= {"results": results, "layouts": layouts}
-        spec = forward.grad_output
+        spec, awaited = forward.grad_output, index in self.awaited
+        self.passed.pop(index, None)
         try:
-            output = self.subject.forward(given, spec is not None)
+            output = self.subject.forward(given, awaited or spec is not None)
             self._keep(results, layouts, "output", output)
+            if awaited:
+                self.passed[index] = _Passed(pairs, output.shape, self.subject.saved())
             if spec is None:
                 return
             record["phase"] = "backward"
             grad_output, pristine = given_arrays(spec, output.shape, name_of(given.dtype), pristine)
             pairs.append((grad_output, pristine))
             for name, gradient in self.subject.backward(grad_output).items():
+                self._keep(results, layouts, name, gradient)
+        finally:
+            record["input_changed"] = not all(starmap(same_bits, pairs))
+
+    def _later(self, later: Later, record: dict[str, Any]) -> None:
+        passed = self.passed.get(later.of - 1)
+        if passed is None:
+            raise Unsupported(f"step {later.of}, whose gradients the step takes, gave no output")
+        results: dict[str, Array | None] = {}
+        layouts: dict[str, frozenset[str]] = {}
+        record |= {"phase": "backward", "results": results, "layouts": layouts}
+        (_, like), *_ = passed.pairs
+        spec, of = later.grad_output, name_of(like.dtype)
+        grad_output, pristine = given_arrays(spec, passed.shape, of, like)
+        pairs = [*passed.pairs, (grad_output, pristine)]
+        try:
+            for name, gradient in self.subject.backward(grad_output, passed.saved).items():
                 self._keep(results, layouts, name, gradient)
         finally:
             record["input_changed"] = not all(starmap(same_bits, pairs))

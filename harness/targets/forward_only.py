@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from harness.case.model import Case
+from harness.case.model import Backward, Case, Set, Settings
 from harness.case.model import Step as CaseStep
 from harness.trace import Trace
 
 
 def without_gradients(case: Case) -> Case:
-    """Return the case with no step that asks for gradients."""
+    """Return the case with no step that asks for gradients; a step that only does is empty."""
     if not any(map(_differentiates, case.steps)):
         return case
     return case.model_copy(update={"steps": tuple(map(_forward_only, case.steps))})
@@ -36,10 +36,13 @@ def lacking_gradients(case: Case, trace: Trace, reason: str) -> Trace:
 
 
 def _differentiates(step: CaseStep) -> bool:
-    return step.forward is not None and step.forward.grad_output is not None
+    forward = step.forward
+    return isinstance(step, Backward) or (forward is not None and forward.grad_output is not None)
 
 
 def _forward_only(step: CaseStep) -> CaseStep:
+    if isinstance(step, Backward):
+        return Set(set=Settings())
     if step.forward is None or not _differentiates(step):
         return step
     forward = step.forward.model_copy(update={"grad_output": None})

@@ -86,7 +86,9 @@ class _Decomposed(torch.autograd.Function):
         """Normalise; `given` are the arguments of ``torch.native_batch_norm``."""
         output, mean, inverse = decompositions.native_batch_norm(*given)
         x, weight, _, running_mean, running_var, training, _, eps = given
-        ctx.save_for_backward(x, weight, running_mean, running_var, mean, inverse)
+        # In training they are not needed, and have moved by the next step.
+        running = (None, None) if training else (running_mean, running_var)
+        ctx.save_for_backward(x, weight, *running, mean, inverse)
         ctx.rest = training, eps
         return output
 

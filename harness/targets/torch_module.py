@@ -20,6 +20,8 @@ _BFLOAT16 = dtype("bfloat16")
 
 Run = Callable[[torch.nn.Module, torch.Tensor], Any]
 """From a module and its input to the output."""
+Passed = tuple[torch.Tensor, dict[str, torch.Tensor]]
+"""The output of a forward pass, and what it has gradients by."""
 
 
 def construct(
@@ -80,8 +82,7 @@ class ModuleSubject:
         self.module: Any = module
         self.device = device
         self.run = run
-        self.given: torch.Tensor | None = None
-        self.output: torch.Tensor | None = None
+        self.latest: Passed | None = None
 
     def mode(self, training: bool) -> None:
         """Call train() or eval()."""
@@ -93,7 +94,7 @@ class ModuleSubject:
     def forward(self, given: Array, differentiate: bool) -> Array:
         """Return the output; without `differentiate` under no_grad."""
         tensor = self._here(given)
-        self.given = self.output = None
+        self.latest = None
         with torch.set_grad_enabled(differentiate):
             if differentiate and (tensor.is_floating_point() or tensor.is_complex()):
                 tensor.requires_grad_()
@@ -101,28 +102,38 @@ class ModuleSubject:
         if not isinstance(output, torch.Tensor):
             raise TypeError(f"the output is no tensor but {type(output).__name__}")
         if differentiate:
-            self.given, self.output = tensor, output
+            self.latest = output, self._leaves(tensor)
         return to_array(output)
 
-    def backward(self, grad_output: Array) -> Mapping[str, Array | None]:
-        """Return the gradients of the latest forward pass by autograd."""
-        if self.given is None or self.output is None:
+    def saved(self) -> Passed | None:
+        """Return the graph of the latest forward pass."""
+        return self.latest
+
+    def backward(
+        self, grad_output: Array, saved: Passed | None = None
+    ) -> Mapping[str, Array | None]:
+        """Return the gradients of the latest forward pass, or of a kept one, by autograd."""
+        passed = saved or self.latest
+        if passed is None:
             raise RuntimeError("backward without a forward pass")
+        output, leaves = passed
         found: dict[str, Array | None] = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
-        names, leaves = ["grad_input"], [self.given]
-        find = _finder(self.module)
-        for name in ("weight", "bias"):
-            parameter = find(name)
-            if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
-                names.append(f"grad_{name}")
-                leaves.append(parameter)
         gradients = torch.autograd.grad(
-            self.output, leaves, self._here(grad_output), allow_unused=True
+            output, list(leaves.values()), self._here(grad_output), allow_unused=True
         )
-        for name, gradient in zip(names, gradients, strict=True):
+        for name, gradient in zip(leaves, gradients, strict=True):
             if gradient is not None:
                 found[name] = to_array(gradient)
         return found
+
+    def _leaves(self, given: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what has a gradient, by the gradient's name: the input and the parameters."""
+        leaves, find = {"grad_input": given}, _finder(self.module)
+        for name in ("weight", "bias"):
+            parameter = find(name)
+            if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
+                leaves[f"grad_{name}"] = parameter
+        return leaves
 
     def held(self) -> Mapping[str, torch.Tensor | None]:
         """Return the tensors of the state; what the module lacks is None."""
@@ -161,7 +172,7 @@ class ModuleSubject:
     def call(self, method: str) -> None:
         """Call a method without arguments, or go on with a deep copy."""
         if method == "deepcopy":
-            self.given = self.output = None
+            self.latest = None
             self.module = copy.deepcopy(self.module)
         elif not hasattr(self.module, method):
             raise Unsupported(f"the module has no {method}")

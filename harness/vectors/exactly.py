@@ -32,11 +32,14 @@ class Exactly:
         For each step of the trace, the scalars that hold in it.
     results : tuple of Results or None
         For each step of the trace, what is exact in it; None where nothing is computed.
+    before : tuple of mapping of str to array or None
+        For each step of the trace, the state that its results follow from.
     """
 
     trace: Trace
     asked: tuple[Asked, ...]
     results: tuple[Results | None, ...]
+    before: tuple[Mapping[str, Array | None], ...]
 
 
 class _Subject(array_class.ArraySubject):
@@ -85,8 +88,18 @@ def exactly(case: Case) -> Exactly:
     trace = execute(case, construct)
     computed = iter(subjects[0].results if subjects else ())
     asked = tuple(follow(case)) if trace.steps else ()
-    results = tuple(next(computed) if each.step.forward is not None else None for each in asked)
-    return Exactly(trace, asked, results)
+    states = [trace.initial, *(done.state for done in trace.steps)]
+    starts = dict(zip(asked, states, strict=False))
+    before = tuple(starts[each.of or each] for each in asked)
+    results = tuple(
+        next(computed)
+        if each.step.forward is not None
+        else _results(each, start)
+        if each.of is not None
+        else None
+        for each, start in zip(asked, before, strict=True)
+    )
+    return Exactly(trace, asked, results, before)
 
 
 def _results(asked: Asked, before: Mapping[str, Array | None]) -> Results | None:

@@ -11,7 +11,7 @@ from harness.compare.question import row
 from harness.oracle import RUNNING, Results, standard_accuracy
 from harness.targets.base import LOW_PRECISION, declared
 from harness.targets.wire import scalar
-from harness.trace import Array, Raised, StepTrace, same_bits
+from harness.trace import RESULTS, Array, Raised, StepTrace, same_bits
 from harness.vectors.exactly import exactly
 from harness.vectors.expectation import expectation
 from harness.vectors.store import Store
@@ -37,17 +37,18 @@ def vector(case: Case, store: Store, accuracy: str | None = None) -> dict[str, A
     }
     if trace.raised is not None:
         return {**found, "raises": _raises(trace.raised)}
-    before = trace.initial
     steps = []
-    for asked, done, results in zip(walked.asked, trace.steps, walked.results, strict=True):
+    for asked, done, results, before in zip(
+        walked.asked, trace.steps, walked.results, walked.before, strict=True
+    ):
         steps.append(
             {
                 **_asked(asked, results, store),
+                **({} if asked.of is None else {"before": _arrays(before, store)}),
                 **_done(done, store),
-                **_expect(before, done, results, store, accuracy),
+                **_expect(asked, before, done, results, store, accuracy),
             }
         )
-        before = done.state
     return {**found, "initial": _arrays(trace.initial, store), "steps": steps}
 
 
@@ -58,7 +59,7 @@ def _asked(asked: Asked, results: Results | None, store: Store) -> dict[str, Any
         "repetition": asked.repetition + 1,
         "kind": asked.step.kind,
     }
-    forward = asked.step.forward
+    forward = (asked.of or asked).step.forward
     if forward is None:
         return {
             **found,
@@ -66,10 +67,12 @@ def _asked(asked: Asked, results: Results | None, store: Store) -> dict[str, Any
         }
     given = forward.input.array((), asked.dtype)
     gradient = None if results is None else results.step.grad_output
-    if gradient is None and forward.grad_output is not None:
-        gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
+    spec = getattr(asked.step, asked.step.kind).grad_output
+    if gradient is None and spec is not None:
+        gradient = spec.array(given.shape, given.dtype.name, like=given)
     return {
         **found,
+        **({} if asked.of is None else {"of": asked.of.index + 1}),
         "eps": scalar(float(asked.eps)),
         "momentum": None if asked.momentum is None else scalar(float(asked.momentum)),
         "track_running_stats": asked.track,
@@ -86,7 +89,8 @@ def _done(done: StepTrace, store: Store) -> dict[str, Any]:
     return found
 
 
-def _expect(
+def _expect(  # noqa: PLR0917  # what is expected follows from all of it
+    asked: Asked,
     before: Mapping[str, Array | None],
     done: StepTrace,
     results: Results | None,
@@ -102,7 +106,7 @@ def _expect(
     expect = {
         quantity: expectation(results.expected(quantity, accuracy, said), store)
         for quantity in results.quantities
-        if _owed(quantity, before, done)
+        if (asked.of is None or quantity in RESULTS[1:]) and _owed(quantity, before, done)
     }
     if not expect:
         return {}

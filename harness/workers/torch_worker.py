@@ -156,6 +156,8 @@ class Walk:
         self.steps = case["steps"]
         self.module = construct(case["module"])
         self.saved: dict[str, Any] = {}
+        self.awaited = {step["backward"]["of"] for step in self.steps if "backward" in step}
+        self.passed: dict[int, tuple[Memory, torch.Tensor, dict[str, torch.Tensor]]] = {}
         for name, value in case["state"].items():
             with torch.no_grad():
                 getattr(self.module, name).copy_(Memory(value).tensor)
@@ -182,7 +184,7 @@ class Walk:
                 record: dict[str, Any] = {"step": index, "repetition": repetition, "phase": kind}
                 held = self.tensors()
                 try:
-                    self.do(kind, what, record)
+                    self.do(index, kind, what, record)
                 except KeyboardInterrupt:
                     raise
                 except Unsupported as reason:
@@ -199,14 +201,13 @@ class Walk:
                 del record["phase"]
                 yield record
 
-    def do(self, kind: str, what: Any, record: dict[str, Any]) -> None:  # noqa: ANN401  # by kind
+    def do(self, index: int, kind: str, what: Any, record: dict[str, Any]) -> None:  # noqa: ANN401  # by kind
         """Execute a step."""
         if kind in ("train", "eval"):
-            if kind == "train":
-                self.module.train()
-            else:
-                self.module.eval()
-            self.forward(what, record)
+            getattr(self.module, kind)()
+            self.forward(index, what, record)
+        elif kind == "backward":
+            self.later(what, record)
         elif kind == "set":
             for name, value in what.items():
                 self.assign(name, value)
@@ -218,21 +219,18 @@ class Walk:
         elif kind == "cast":
             self.module = self.module.to(getattr(torch, what))
         elif kind == "save":
-            state = self.module.state_dict()
-            kept: Any = OrderedDict((key, value.detach().clone()) for key, value in state.items())
-            kept._metadata = getattr(state, "_metadata", None)
-            self.saved[what] = kept
-            record["saved"] = {key: packed(value) for key, value in kept.items()}
+            self.save(what, record)
         elif kind == "load":
             self.load(what)
         else:
             raise Unsupported(f"the worker has no step {kind}")
 
-    def forward(self, what: dict[str, Any], record: dict[str, Any]) -> None:
+    def forward(self, index: int, what: dict[str, Any], record: dict[str, Any]) -> None:
         """Run the module, and backward if there is a gradient of the output."""
         record["phase"], record["input_changed"] = "forward", False
         results = record["results"] = {}
-        differentiate = "grad_output" in what
+        self.passed.pop(index, None)
+        differentiate = index in self.awaited or "grad_output" in what
         given = Memory(what["input"])
         tensor = given.tensor
         try:
@@ -243,30 +241,43 @@ class Walk:
             results["output"] = packed(output)
         finally:
             record["input_changed"] = given.changed()
-        if not differentiate:
-            return
-        record["phase"] = "backward"
-        grad_output = Memory(what["grad_output"])
-        try:
-            results.update(self.backward(tensor, output, grad_output.tensor))
-        finally:
-            record["input_changed"] = given.changed() or grad_output.changed()
-
-    def backward(
-        self, tensor: torch.Tensor, output: torch.Tensor, grad_output: torch.Tensor
-    ) -> dict[str, Any]:
-        """Return the gradients by autograd."""
-        names, leaves = ["grad_input"], [tensor]
+        leaves = {"grad_input": tensor}
         for name in ("weight", "bias"):
             parameter = getattr(self.module, name, None)
             if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
-                names.append("grad_" + name)
-                leaves.append(parameter)
-        gradients = torch.autograd.grad(output, leaves, grad_output, allow_unused=True)
-        found: dict[str, Any] = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
-        for place, name in enumerate(names):
-            found[name] = packed(gradients[place])
-        return found
+                leaves["grad_" + name] = parameter
+        if index in self.awaited:
+            self.passed[index] = given, output, leaves
+        if "grad_output" in what:
+            self.backward(given, output, leaves, Memory(what["grad_output"]), record)
+
+    def later(self, what: dict[str, Any], record: dict[str, Any]) -> None:
+        """Run backward from the output of an earlier step."""
+        if what["of"] not in self.passed:
+            raise Unsupported("the step whose gradients are taken gave no output")
+        given, output, leaves = self.passed[what["of"]]
+        record["results"] = {}
+        self.backward(given, output, leaves, Memory(what["grad_output"]), record)
+
+    def backward(
+        self,
+        given: Memory,
+        output: torch.Tensor,
+        leaves: dict[str, torch.Tensor],
+        grad_output: Memory,
+        record: dict[str, Any],
+    ) -> None:
+        """Record the gradients of an output by autograd."""
+        record["phase"] = "backward"
+        try:
+            gradients = torch.autograd.grad(
+                output, list(leaves.values()), grad_output.tensor, allow_unused=True
+            )
+            found = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
+            found.update(zip(leaves, map(packed, gradients)))  # noqa: B905  # Python 3.8 has none
+            record["results"].update(found)
+        finally:
+            record["input_changed"] = given.changed() or grad_output.changed()
 
     def assign(self, name: str, value: Any) -> None:  # noqa: ANN401  # what an attribute can be
         """Assign a number, None, a tensor or a parameter to an attribute."""
@@ -278,6 +289,14 @@ class Walk:
         elif name == "num_batches_tracked" and isinstance(value, int):
             value = torch.tensor(value)
         setattr(self.module, name, plain(value))
+
+    def save(self, name: str, record: dict[str, Any]) -> None:
+        """Keep a copy of the state_dict."""
+        state = self.module.state_dict()
+        kept: Any = OrderedDict((key, value.detach().clone()) for key, value in state.items())
+        kept._metadata = getattr(state, "_metadata", None)
+        self.saved[name] = kept
+        record["saved"] = {key: packed(value) for key, value in kept.items()}
 
     def load(self, what: dict[str, Any]) -> None:
         """Load a saved state_dict, edited."""

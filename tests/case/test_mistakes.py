@@ -66,10 +66,14 @@ def test_all_at_once():
         (HEAD + "  sorce: x\n", "unknown key 'sorce'; did you mean 'source'?"),
         (HEAD + "  since: 2.1\n", "a version is numbers and dots in quotes, as '2.12', found 2.1"),
         (HEAD + "  state: {wieght: 1}\n", "unknown key 'wieght'; did you mean 'weight'?"),
-        (STEP + "7\n", "a step is one of train, eval, set, call, cast, save, load, found 7"),
+        (
+            STEP + "7\n",
+            "a step is one of train, eval, backward, set, call, cast, save, load, found 7",
+        ),
         (
             STEP + "trian: {}\n",
-            "a step is one of train, eval, set, call, cast, save, load; did you mean 'train'?",
+            "a step is one of train, eval, backward, set, call, cast, save, load; "
+            "did you mean 'train'?",
         ),
         (
             STEP + f"train: {{input: {ONES}}}\n      eval: {{}}\n",
@@ -252,6 +256,52 @@ JSON = st.recursive(
 )
 
 
+LATER = STEP + f"train: {{input: {ONES}}}\n    - save: it\n    - backward: "
+
+
+@pytest.mark.parametrize(
+    ("rest", "told"),
+    [
+        ("{of: 3, grad_output: {fill: ones}}", "step 3 is not before this one, which is step 3"),
+        ("{of: 9, grad_output: {fill: ones}}", "step 9 is not before this one, which is step 3"),
+        ("{of: 2, grad_output: {fill: ones}}", "step 2 is no train or eval step but 'save'"),
+        ("{of: 0, grad_output: {fill: ones}}", "7:22: expected at least 1, found 0"),
+        ("{grad_output: {fill: ones}}", "7:17: 'of' is missing"),
+        ("{of: 1}", "7:17: 'grad_output' is missing"),
+        (
+            "{of: 1, grad_output: {fill: ones}}\n"
+            "    - backward: {of: 1, grad_output: {fill: ones}}",
+            "8:22: step 3 takes the gradients of step 1 already",
+        ),
+        ("{of: 1, grad_output: {fill: one_hot, channel: 5}}", "7:38: "),
+    ],
+)
+def test_whose_gradients_a_step_takes_is_checked(rest, told):
+    """A backward step names an earlier train or eval step, once, and a gradient that fits it."""
+    assert any(told in each for each in mistakes(LATER + rest + "\n"))
+
+
+def test_gradients_are_taken_once():
+    """A step with a grad_output of its own is no step for a later backward pass."""
+    train = STEP + f"train: {{input: {ONES}, grad_output: {{fill: ones}}}}\n"
+    found = only_mistake(train + "    - backward: {of: 1, grad_output: {fill: ones}}\n")
+
+    assert found == "step 1 has a grad_output, and its gradients are taken there"
+
+
+def test_what_a_later_backward_step_computes_can_be_published():
+    """Its gradients can stand in an expectation, of their own shapes, and no output."""
+    steps = LATER + "{of: 1, grad_output: {fill: ones}}\n  expect:\n    - "
+    wrong = mistakes(steps + "{after: 3, output: [1], grad_input: [1], grad_bias: [1]}\n")
+
+    assert mistakes(steps + "{after: 3, grad_weight: [0, 0], grad_bias: [2, 2]}\n") == []
+    assert [each.partition(": ")[2] for each in wrong] == [
+        "there is no output but after a train or eval step",
+        "expected shape [2, 2, 1, 1], as the input, found [1]",
+        "expected shape [2], one number for each channel, found [1]",
+    ]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(JSON, max_size=3))
 def test_any_structure(data):
@@ -271,6 +321,7 @@ VALID = {
     "steps": [
         {"train": {"input": {"shape": [2, 2, 1, 1], "fill": "normal"}, "repeat": 2}},
         {"eval": {"input": {"values": [[[[1]], [[2]]]]}, "grad_output": {"fill": "ones"}}},
+        {"backward": {"of": 1, "grad_output": {"fill": "ones"}}},
         {"set": {"eps": 1, "weight": {"parameter": [1, 2]}}},
         {"save": "x"},
         {"load": {"from": "x", "drop": ["bias"], "add": {"weight": [1, 2]}}},

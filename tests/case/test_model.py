@@ -232,6 +232,7 @@ FULL = f"""\
     - save: on
     - load: {{from: on, drop: [weight], add: {{weight: [1, 2], x: 3}}, strict: false}}
     - load: {{from: on, versioned: false, raises: {{type: E, match: 'a\\d'}}}}
+    - backward: {{of: 2, grad_output: {{fill: one_hot}}, raises: {{type: RuntimeError}}}}
   expect:
     - {{after: 1, repetition: 2, running_mean: [1, 2.5], grad_weight: null, within: 5e-5}}
   raises: {{type: ValueError}}

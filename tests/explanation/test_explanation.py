@@ -162,6 +162,20 @@ def test_every_kind_of_step_is_told():
     ]
 
 
+def test_gradients_of_an_earlier_step_are_worked_out_from_its_own_state():
+    """What has moved since has no part in them: torch's own are off, and the text shows it."""
+    name = "cases/edge/later-gradients.yaml::gradients-of-an-eval-pass-after-a-train-pass"
+    (made,) = (case for _, case in load([name]).cases())
+    text = str(harness.explain(made, "reference")).partition("Step 3: backward")[2]
+    row = re.search(r"grad_weight\[\d\] +([-\d.]+) +(\S+) +(\S+)", text)
+    torch_, reference, exact = map(float, row.groups())
+
+    assert "The gradients of step 1, by the state that it started from." in text
+    assert "the statistics do not depend on x" in text
+    assert reference == pytest.approx(exact, rel=1e-6)
+    assert abs(torch_ / exact - 1) > 0.5
+
+
 @pytest.mark.parametrize(
     "line",
     [

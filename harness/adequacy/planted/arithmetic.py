@@ -233,10 +233,10 @@ class ParametersOfSixteenBits(OpenBatchNorm2d):
     def forward(self, x: Array) -> Array:
         weight, bias = self.weight, self.bias
         output = super().forward(x)
-        if self._saved is None or x.size == 0:
+        if self.saved_for_backward is None or x.size == 0:
             return output
         weight, bias = (
             None if p is None else p.astype(x.dtype).astype(p.dtype) for p in (weight, bias)
         )
-        saved = replace(self._saved, weight=weight, bias=bias)
+        saved = replace(self.saved_for_backward, weight=weight, bias=bias)
         return self.output(self.normalise(self.elements(x), saved), x)

@@ -195,6 +195,6 @@ class GradientOfAnyShape(OpenBatchNorm2d):
     """
 
     def backward(self, grad_output: Array) -> tuple[Array, Array | None, Array | None]:
-        if self._saved is not None and grad_output.shape[:1] == (1,):
-            grad_output = np.broadcast_to(grad_output, self._saved.input.shape)
+        if self.saved_for_backward is not None and grad_output.shape[:1] == (1,):
+            grad_output = np.broadcast_to(grad_output, self.saved_for_backward.input.shape)
         return super().backward(grad_output)

@@ -141,7 +141,7 @@ class GradientsOfFirstForward(OpenBatchNorm2d):
         saved = super().save(x, mean, invstd, of_batch=of_batch)
         first = self.__dict__.setdefault("_first", saved)
         if first.mean.shape == saved.mean.shape and first.mean.dtype == saved.mean.dtype:
-            self._saved = replace(saved, mean=first.mean, invstd=first.invstd)
+            self.saved_for_backward = replace(saved, mean=first.mean, invstd=first.invstd)
         return saved
 
 

@@ -40,8 +40,8 @@ class OddChannelsWrong(OpenBatchNorm2d):
         saved = super().save(x, mean, invstd, of_batch=of_batch)
         shared = saved.mean.copy()
         shared[1::2] = saved.mean[: shared[1::2].size * 2 : 2]
-        self._saved = replace(saved, mean=shared)
-        return self._saved
+        self.saved_for_backward = replace(saved, mean=shared)
+        return self.saved_for_backward
 
 
 class ChannelsBeyondThreads(OpenBatchNorm2d):

@@ -258,5 +258,7 @@ class LargeInputsCut(OpenBatchNorm2d):
     def save(self, x: Array, mean: Array | None, invstd: Array, *, of_batch: bool) -> Saved:
         saved = super().save(x, mean, invstd, of_batch=of_batch)
         over = np.abs(saved.mean) > float(np.finfo(np.float16).max)
-        self._saved = replace(saved, mean=np.where(over, np.inf, saved.mean).astype(x.dtype))
-        return self._saved
+        self.saved_for_backward = replace(
+            saved, mean=np.where(over, np.inf, saved.mean).astype(x.dtype)
+        )
+        return self.saved_for_backward

@@ -115,8 +115,11 @@ class Decomposed(_Plain):
         with torch.no_grad():
             assert self.running_mean is not None  # noqa: S101 - the step is plain
             assert self.running_var is not None  # noqa: S101
-            self.running_mean.copy_((1 - factor) * self.running_mean + factor * mean)
-            self.running_var.copy_((1 - factor) * self.running_var + factor * var * n / (n - 1))
+            # By way of `data`, as from torch's kernels, an earlier pass that has kept the arrays
+            # for its gradients does not see that they have changed, and refuse.
+            mean_, var_ = self.running_mean.data, self.running_var.data
+            mean_.copy_((1 - factor) * mean_ + factor * mean)
+            var_.copy_((1 - factor) * var_ + factor * var * n / (n - 1))
         y = centred * torch.rsqrt(var + self.eps).view(shape)
         if self.weight is not None:
             y = y * self.weight.view(shape)

@@ -41,6 +41,7 @@ LONGEST = 8
 # A case of few kinds of step has more of each: what takes three resets is found sooner.
 _MIXTURES = (
     ("train", "eval"),
+    ("train", "eval", "backward"),
     ("train", "eval", "call"),
     ("train", "eval", "set"),
     ("train", "eval", "save", "load"),
@@ -76,5 +77,6 @@ def cases(draw: st.DrawFn, legal: bool | None = None) -> Case:
     sketch = Sketch.of(module)
     # Each step is drawn without a look at the others, so that shrinking can take out any of them;
     # what cannot stand where it is, is left out afterwards.
-    spelled["steps"] = [step for step in drawn if sketch.goes_on(step, legal)]
+    placed = (sketch.placed(step) for step in drawn)
+    spelled["steps"] = [step for step in placed if sketch.goes_on(step, legal)]
     return Case.model_validate(spelled)

@@ -31,6 +31,12 @@ class Sketch:
     parameters : bool
         Whether a statistic has become a parameter. An array class, which knows none, cannot tell;
         only forward passes without gradients show no difference.
+    steps : int
+        How many there are so far.
+    open : dict of int to str
+        The kinds of those, counted from 1, whose gradients may still be taken: torch refuses where
+        weight or statistics have been written over since, and is wrong where an eval step's
+        statistics have been moved by a train step.
     """
 
     present: set[str]
@@ -39,12 +45,21 @@ class Sketch:
     dtype: str
     saved: dict[str, set[str]] = field(default_factory=dict)
     parameters: bool = False
+    steps: int = 0
+    open: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: dict[str, Any]) -> Sketch:
         """Return the sketch of a new module, from its constructor arguments."""
         config = ModuleConfig.model_validate(module)
         return cls(set(config.present), config.affine, config.track_running_stats, config.dtype)
+
+    def placed(self, step: dict[str, Any]) -> dict[str, Any]:
+        """Return the step, a backward pass of a step that has one to take if there is any."""
+        if "backward" not in step or not self.open:
+            return step
+        open_, later = sorted(self.open), step["backward"]
+        return {"backward": {**later, "of": open_[later["of"] % len(open_)]}}
 
     def goes_on(self, step: dict[str, Any], legal: bool) -> bool:
         """Whether the step may stand here; if so, what follows stands after it.
@@ -62,9 +77,12 @@ class Sketch:
             return False
         if self.parameters and (kind not in ("train", "eval") or "grad_output" in value):
             return False
+        if kind == "backward" and (not legal or value["of"] not in self.open):
+            return False
         if legal and not self._takes(kind, value):
             return False
         self._apply(kind, value)
+        self._pass(kind, value)
         return True
 
     def _takes(self, kind: str, value: Any) -> bool:  # noqa: ANN401  # a value by the kind
@@ -109,6 +127,21 @@ class Sketch:
                 self.dtype = value
             case "save":
                 self.saved[value] = set(self.present)
+
+    def _pass(self, kind: str, value: Any) -> None:  # noqa: ANN401
+        self.steps += 1
+        match kind:
+            case "backward":
+                del self.open[value["of"]]
+            case "train" | "eval":
+                if kind == "train":
+                    self.open = {of: each for of, each in self.open.items() if each == "train"}
+                if "grad_output" not in value:
+                    self.open[self.steps] = kind
+            case "save":
+                pass
+            case _:
+                self.open.clear()
 
     def _assign(self, settings: Iterable[tuple[str, Any]]) -> None:
         for name, value in settings:

@@ -20,7 +20,7 @@ from harness.case.strategies.modules import (
 from harness.dtypes import FLOATING
 from harness.trace import STATE
 
-KINDS = ("train", "eval", "set", "call", "cast", "save", "load")
+KINDS = ("train", "eval", "backward", "set", "call", "cast", "save", "load")
 """The kinds of step, the simplest first."""
 
 _NAMES = ("a", "a", "a", "b")
@@ -79,6 +79,11 @@ def _assigned(name: str, channels: int, legal: bool) -> st.SearchStrategy[Any]:
 
 
 @st.composite
+def _later(draw: st.DrawFn, legal: bool) -> Spelled:
+    return {"of": draw(st.integers(1, 4)), "grad_output": draw(grad_outputs(4, legal))}
+
+
+@st.composite
 def _loads(draw: st.DrawFn, channels: int, legal: bool) -> Spelled:
     load: Spelled = {"from": draw(st.sampled_from(_NAMES))}
     if draw(rarely(3)):
@@ -103,6 +108,7 @@ def _kinds(channels: int, legal: bool) -> dict[str, st.SearchStrategy[Spelled]]:
     values: dict[str, st.SearchStrategy[Any]] = {
         "train": forwards(channels, legal),
         "eval": forwards(channels, legal),
+        "backward": _later(legal),
         "set": settings(channels, legal),
         "call": st.sampled_from(methods),
         "cast": st.sampled_from(FLOATING if legal else (*FLOATING, *FLOATING, *INTEGERS)),

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.case.arrays import DTypeName
-from harness.case.model import Case, Save
+from harness.case.model import Backward, Case, Save
 from harness.case.needs import dtypes
 from harness.semantics import Differences, LowerAccuracy
 from harness.targets.base import Declaration, TargetInfo
@@ -133,8 +133,10 @@ def most_bytes(case: Case) -> int:
     channels = case.module.num_features
     total = 0
     for step in case.steps:
-        given = math.prod(step.forward.input.size or ()) if step.forward else 0
-        repeat = step.forward.repeat if step.forward else 1
+        later = isinstance(step, Backward)
+        forward = case.differentiated(step) if isinstance(step, Backward) else step.forward
+        given = math.prod(forward.input.size or ()) if forward else 0
+        repeat = forward.repeat if forward and not later else 1
         # Output and gradient, with gaps, and some ten arrays of C, in base64 of complex128.
         total += repeat * (2**16 + 128 * given + 512 * max(channels, 0))
     return 2**20 + total

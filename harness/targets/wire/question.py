@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from harness.case.arrays import ArraySpec
 from harness.case.model import (
+    Backward,
     Call,
     Case,
     Cast,
@@ -24,6 +26,7 @@ from harness.case.model import (
 )
 from harness.targets.given import added, assigned, state_arrays
 from harness.targets.wire.arrays import packed
+from harness.trace import Array
 
 
 def line(**message: object) -> bytes:
@@ -53,25 +56,30 @@ def scalar(value: object) -> object:
 
 def _steps(case: Case) -> Iterator[dict[str, Any]]:
     own: str = case.module.dtype
+    types: list[str] = []
     for step in case.steps:
-        yield _step(step, case.module.num_features, own)
+        types.append(own)
+        yield _step(step, case, types)
         if isinstance(step, Cast) and step.converts:
             own = step.cast
 
 
-def _step(step: Step, channels: int, own: str) -> dict[str, Any]:
+def _step(step: Step, case: Case, types: list[str]) -> dict[str, Any]:
+    """Return a step; `types` are the module's from the first step to this one."""
+    own, channels = types[-1], case.module.num_features
     match step:
         case Train() | Eval():
             return {step.kind: _forward(step.forward, own)}
+        case Backward():
+            later = step.backward
+            forward, of = case.differentiated(step), later.of - 1
+            gradient = _gradient(later.grad_output, forward.input.array((), types[of]))
+            return {"backward": {"of": of, "grad_output": gradient}}
         case Set():
             settings = step.set.items()
             return {"set": {name: _setting(name, value, channels, own) for name, value in settings}}
-        case Call():
-            return {"call": step.call}
-        case Cast():
-            return {"cast": step.cast}
-        case Save():
-            return {"save": step.save}
+        case Call() | Cast() | Save():
+            return {step.kind: getattr(step, step.kind)}
         case LoadStep():
             return {"load": _load(step.load, channels, own)}
 
@@ -80,9 +88,12 @@ def _forward(forward: Forward, own: str) -> dict[str, Any]:
     given = forward.input.array((), own)
     found: dict[str, Any] = {"input": packed(given), "repeat": forward.repeat}
     if forward.grad_output is not None:
-        gradient = forward.grad_output.array(given.shape, given.dtype.name, like=given)
-        found["grad_output"] = packed(gradient)
+        found["grad_output"] = _gradient(forward.grad_output, given)
     return found
+
+
+def _gradient(spec: ArraySpec, given: Array) -> dict[str, Any]:
+    return packed(spec.array(given.shape, given.dtype.name, like=given))
 
 
 def _setting(name: str, value: object, channels: int, own: str) -> object:
