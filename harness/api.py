@@ -83,7 +83,17 @@ def run(
 
 
 def _selection(expression: str, tags: str | Sequence[str], sample: int | None) -> Selection:
-    return Selection(expression, (tags,) if isinstance(tags, str) else tuple(tags), sample)
+    return Selection(expression, tuple(_listed("tags", tags, str)), sample)
+
+
+def _listed(name: str, given: Any, *kinds: type[Any]) -> list[Any]:  # noqa: ANN401  # from a user
+    """Return one value, or several, as a list; InvalidInput where they are of no kind allowed."""
+    listed = [given] if isinstance(given, kinds) or not isinstance(given, Iterable) else [*given]
+    for each in listed:
+        if not isinstance(each, kinds):
+            expected = " or ".join("path" if kind is Path else kind.__name__ for kind in kinds)
+            raise InvalidInput(f"{name}: expected {expected}, or a list of them, got {each!r:.80}")
+    return listed
 
 
 def _run(
@@ -97,8 +107,15 @@ def _run(
 ) -> tuple[Suite, Outcome]:
     if accuracy not in {None, *CLASSES}:
         raise InvalidInput(f"accuracy: expected one of {', '.join(CLASSES)}, got {accuracy!r}")
+    for each in targets:
+        if isinstance(each, list | tuple | set):
+            kind = type(each).__name__
+            raise InvalidInput(
+                f"a target is a SPEC or a class, not a {kind}: assert_conforms takes one, run "
+                "several"
+            )
     suite = _suite(cases).select(selection)
-    listed = [known] if isinstance(known, str | Path) else known
+    listed = _listed("known", known, str, Path)
     full = cases is not None
     plan = Plan(tuple(targets), against, accuracy, full, known=(*suite.known, *map(Path, listed)))
     options = {**asdict(selection), "tags": list(selection.tags), "accuracy": accuracy}

@@ -142,6 +142,10 @@ def test_the_selection_is_told_as_the_command_tells_it(tmp_path):
         (lambda: harness.run([case(), None]), "not an instance of NoneType"),
         (lambda: harness.explain(5), "a case is named by a text, or is a Case, not .* int"),
         (lambda: harness.run(case(), sample=0), "no case is selected by sample 0"),
+        (lambda: harness.run(case(), tags=5), "tags: expected str, or a list of them, got 5"),
+        (lambda: harness.run(case(), known=[5]), "known: expected str or path, or a list of them"),
+        (lambda: harness.run(case(), [["torch"]]), "not a list: assert_conforms takes one, run"),
+        (lambda: harness.assert_conforms([Unbiased]), "not a list: assert_conforms takes one"),
     ],
 )
 def test_what_cannot_be_used_is_told(call, message):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from ruamel.yaml import YAML
 
 from harness.case.axes import LETTERS
+from harness.case.document import parse
 from harness.case.fills import FILLS
 from harness.case.find import find
 from harness.case.model import Case
+from harness.case.suite import entries_of
 from harness.errors import InvalidInput
 
 
@@ -89,7 +93,11 @@ def _forward(given: Mapping[str, Any], spelled: set[str], seed: int) -> dict[str
         array["layout"] = given["layout"]
     recipe = FILLS.get(given["fill"])
     if recipe is None:
-        raise InvalidInput(f"--fill {given['fill']}: choose one of {', '.join(sorted(FILLS))}")
+        name = given["fill"].partition("(")[0]
+        what = f"choose one of {', '.join(sorted(FILLS))}"
+        if name in FILLS:
+            what = f"say {name}, and write its parameters into the file"
+        raise InvalidInput(f"--fill {given['fill']}: {what}")
     if "seed" in recipe.model_fields:
         array["seed"] = seed
     if not given["grad"]:
@@ -105,9 +113,17 @@ def _valid(plain: dict[str, Any], case_id: str | None = None) -> Case:
         plain["id"] = case_id
     try:
         return Case.model_validate(plain)
-    except ValidationError as error:
-        mistakes = [
-            f"{'.'.join(map(str, each['loc'])) or 'the case'}: {each['msg']}"
-            for each in error.errors(include_url=False)
-        ]
-        raise InvalidInput("no valid case: " + "; ".join(dict.fromkeys(mistakes))) from None
+    except ValidationError:
+        mistakes = "; ".join(dict.fromkeys(_mistakes(plain)))
+        raise InvalidInput(f"no valid case: {mistakes}") from None
+
+
+def _mistakes(plain: dict[str, Any]) -> Iterator[str]:
+    """Yield what a reader of the case in YAML would be told, each with the nearest key."""
+    text = io.StringIO()
+    YAML(typ="safe", pure=True).dump([plain], text)
+    document = parse(text.getvalue().encode(), "")
+    paths = {place: path for path, place in document.places.items()}
+    for place, message in entries_of(document)[1]:
+        words = [each for each in paths.get(place, ()) if isinstance(each, str)]
+        yield ": ".join((*words[-1:], message))

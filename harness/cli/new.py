@@ -57,7 +57,14 @@ def _factor(value: str) -> float | None:
 @click.option("--fill", default="normal", show_default=True, help="What the inputs hold.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Of fills that draw.")
 @click.option("--eps", type=float)
-@click.option("--momentum", type=_factor, default="0.1", show_default=True, help="Or none.")
+@click.option(
+    "--momentum",
+    type=_factor,
+    metavar="FLOAT",
+    default="0.1",
+    show_default=True,
+    help="Or none.",
+)
 @click.option("--affine/--no-affine", default=True)
 @click.option("--track/--no-track", default=True, help="track_running_stats.")
 @click.option("--dtype", help="Of module and inputs.")

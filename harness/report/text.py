@@ -234,14 +234,15 @@ def show(report: Report, sources: Sources, stream: TextIO) -> None:
         if more:
             console.print(Text(f"... and {more:,} more cases of {target}\n"))
     console.print(_table(report))
-    for target, found in kinds(report).items():
+    failed = kinds(report)
+    for target, found in failed.items():
         cases, more = failing[target]
         if len(cases) + more > 1:
             console.print(Text(f"{target} fails by {listed(found)}"), soft_wrap=True)
-        if declarable(found):
-            console.print(Text(_MEANT), soft_wrap=True)
         if (accuracy := looser(report, target)) is not None:
             console.print(Text(allowing(target, accuracy)), soft_wrap=True)
+    if any(map(declarable, failed.values())):
+        console.print(Text(_MEANT), soft_wrap=True)
     for target in report.targets:
         for line in (*_unsupported(report, target), *_unbounded(report, target)):
             console.print(Text(line), soft_wrap=True)

@@ -139,6 +139,9 @@ def test_a_case_of_a_matrix_is_written_out(file):
     [
         (["there"], "the id 'there' is taken by cases.yaml:3"),
         (["mine", "--fill", "none"], "choose one of"),
+        (["mine", "--fill", "offset(mean=3)"], "say offset, and write its parameters into"),
+        (["mine", "--dtype", "half"], "no valid case: dtype: 'half' is not one of float16, "),
+        (["mine", "--layout", "nhwc"], "no valid case: layout: 'nhwc' is not one of contiguous"),
         (["shipped"], "taken by suite/some.yaml:3"),
         (["a:b"], "an id is a word"),
         (["mine", "--layout", "upside-down"], "layout"),
