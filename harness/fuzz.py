@@ -69,7 +69,8 @@ class Find:
         """The divergence in words."""
         if self.divergence is None:
             return self.comparison.reason or self.comparison.verdict
-        return describe(reported(self.divergence), self.baseline)
+        kinds = [step.kind for step in self.case.steps]
+        return describe(reported(self.divergence), self.baseline, kinds)
 
 
 @dataclass

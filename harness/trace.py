@@ -19,6 +19,10 @@ ResultName = Literal["output", "grad_input", "grad_weight", "grad_bias"]
 RESULTS = get_args(ResultName)
 """The arrays that a train or eval step returns."""
 
+LeafName = Literal["input", "weight", "bias"]
+LEAVES = get_args(LeafName)
+"""What gradients are taken by."""
+
 
 @dataclass(frozen=True, slots=True)
 class Raised:

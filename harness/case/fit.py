@@ -27,6 +27,7 @@ def misfits(case: Case) -> Iterator[Misfit]:
     yield from _arrays(case)
     yield from _loads(case)
     yield from _later_gradients(case.steps)
+    yield from _leaves(case)
     for index, expectation in enumerate(case.expect):
         for loc, message in _expectation(expectation, case.steps):
             yield ("expect", index, *loc), message
@@ -118,6 +119,23 @@ def _later_gradients(steps: Sequence[Step]) -> Iterator[Misfit]:
                 yield ("steps", index, "backward", "grad_output"), misfit
 
 
+def _leaves(case: Case) -> Iterator[Misfit]:
+    """Check that what requires a gradient can have one, where there is a backward pass."""
+    for index, step in enumerate(case.steps):
+        forward = step.forward
+        if forward is None or "requires_grad" not in forward.model_fields_set:
+            continue
+        loc, leaves = ("steps", index, step.kind, "requires_grad"), forward.requires_grad
+        if not leaves:
+            yield loc, "name what needs a gradient; without a grad_output nothing does"
+        elif len(set(leaves)) < len(leaves):
+            yield loc, "something is named twice"
+        elif forward.grad_output is None and index not in case.awaited:
+            yield loc, "no gradients are taken of the step; give it a grad_output"
+        elif "input" not in leaves and not case.module.affine:
+            yield loc, "a module without affine has a gradient by the input alone"
+
+
 def _pass(step: Step, steps: Sequence[Step]) -> Forward | None:
     """Return the forward pass that a step does, or whose gradients it takes."""
     if isinstance(step, Backward):
@@ -152,6 +170,14 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
             yield (name,), f"there is no {name} but after a train or eval step"
         elif name != "output" and not later and (not forward or forward.grad_output is None):
             yield (name,), f"there is no {name} unless the step has a grad_output"
+        elif name.startswith("grad_") and step is not None and not _has(name, step, steps):
+            leaf = name.removeprefix("grad_")
+            yield (name,), f"there is no {name}: the pass does not require the gradient of {leaf}"
+
+
+def _has(gradient: str, step: Step, steps: Sequence[Step]) -> bool:
+    forward = _pass(step, steps)
+    return forward is None or gradient.removeprefix("grad_") in forward.requires_grad
 
 
 def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ from harness.case.arrays import NUMBERS, ArraySpec, ArrayUnion, DTypeName
 from harness.case.base import Model, Number, Raises, Word
 from harness.case.frozen import FrozenDict, refuse
 from harness.dtypes import dtype
-from harness.trace import StateName
+from harness.trace import LEAVES, LeafName, StateName
 
 
 def _array_from_list(value: object) -> object:
@@ -47,6 +47,8 @@ class Forward(Model):
     """The input, shape (N, C, H, W)."""
     grad_output: ArrayUnion | None = None
     """Gradient of the loss by the output; its shape and type are the input's unless given."""
+    requires_grad: tuple[LeafName, ...] = LEAVES
+    """What needs a gradient: all unless given. What is left out is a constant to autograd."""
     repeat: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1
     """How often the step is executed, each time on the same data."""
     raises: Raises | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,8 @@ class ArraySubject:
         else:
             self.module.eval()
 
-    def forward(self, given: Array, differentiate: bool) -> Array:  # noqa: ARG002
-        """Return the output."""
+    def forward(self, given: Array, leaves: Collection[str]) -> Array:  # noqa: ARG002
+        """Return the output; an array class has all gradients or none."""
         self.calls += 1
         return numeric(self.module(given), "the output")
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import starmap
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from harness.case.layouts import describe
 from harness.case.model import (
     Backward,
     Call,
@@ -26,58 +24,12 @@ from harness.case.model import (
     Train,
 )
 from harness.dtypes import name_of
-from harness.targets.given import added, assigned, given_arrays, state_arrays
+from harness.targets.given import added, assigned, edited, given_arrays, state_arrays
 from harness.targets.guard import guarded, unguarded
-from harness.targets.returned import Returned
+from harness.targets.returned import Results, Returned
+from harness.targets.subject import Subject
 from harness.targets.support import Unsupported, numeric
 from harness.trace import STATE, Array, Raised, StepTrace, Trace, same_bits
-
-
-class Subject(Protocol):
-    """A module under test, in terms of NumPy arrays; errors are the module's own."""
-
-    def mode(self, training: bool) -> None:
-        """Call train() or eval()."""
-
-    def forward(self, given: Array, differentiate: bool) -> Array:
-        """Return the output; `differentiate` says that `backward` will follow."""
-
-    def saved(self) -> Any:  # noqa: ANN401  # the subject's own affair
-        """Return what keeps the latest forward pass, for a `backward` after later ones."""
-
-    def backward(
-        self,
-        grad_output: Array,
-        saved: Any = None,  # noqa: ANN401  # what `saved` returns
-    ) -> Mapping[str, Array | None]:
-        """Return the gradients of the latest forward pass, or of a kept one, by their names."""
-
-    def held(self) -> Mapping[str, Any]:
-        """Return what holds the arrays of `STATE`; None where there is nothing."""
-
-    def copies(self, held: Mapping[str, Any]) -> Mapping[str, Array | None]:
-        """Return copies of the arrays."""
-
-    def same_memory(self, one: Any, other: Any) -> bool:  # noqa: ANN401  # what `held` returns
-        """Whether two objects that hold an array hold it in the same place."""
-
-    def fill(self, name: str, values: Array) -> None:
-        """Write values into an array of the state, in place."""
-
-    def assign(self, name: str, value: object, parameter: bool) -> None:
-        """Assign a scalar, an array or None to an attribute."""
-
-    def call(self, method: str) -> None:
-        """Call a method without arguments."""
-
-    def cast(self, dtype: str) -> None:
-        """Change the type of parameters and running statistics."""
-
-    def save(self) -> Mapping[str, Any]:
-        """Return a deep copy of the state_dict."""
-
-    def load(self, state: Mapping[str, Any], strict: bool) -> None:
-        """Load a state_dict."""
 
 
 def execute(
@@ -155,12 +107,15 @@ class _Passed(NamedTuple):
         What the module was given, and what it must be left as.
     shape : tuple of int
         The output's.
+    leaves : collection of str
+        What it is differentiated by.
     saved : object
         What the module keeps of it.
     """
 
     pairs: list[tuple[Array, Array]]
     shape: tuple[int, ...]
+    leaves: Collection[str]
     saved: Any
 
 
@@ -245,23 +200,21 @@ class _Walk:
         # Arrays that the module may do anything to, and ones that it never sees.
         given, pristine = given_arrays(forward.input, (), self.dtype)
         pairs = [(given, pristine)]
-        results: dict[str, Array | None] = {}
-        layouts: dict[str, frozenset[str]] = {}
-        record |= {"results": results, "layouts": layouts}
+        results = Results(record, self.returned)
         spec, awaited = forward.grad_output, index in self.awaited
         self.passed.pop(index, None)
         try:
-            output = self.subject.forward(given, awaited or spec is not None)
-            self._keep(results, layouts, "output", output)
+            leaves = forward.requires_grad if awaited or spec is not None else ()
+            output = self.subject.forward(given, leaves)
+            results.keep("output", output)
             if awaited:
-                self.passed[index] = _Passed(pairs, output.shape, self.subject.saved())
+                self.passed[index] = _Passed(pairs, output.shape, leaves, self.subject.saved())
             if spec is None:
                 return
             record["phase"] = "backward"
             grad_output, pristine = given_arrays(spec, output.shape, name_of(given.dtype), pristine)
             pairs.append((grad_output, pristine))
-            for name, gradient in self.subject.backward(grad_output).items():
-                self._keep(results, layouts, name, gradient)
+            results.keep_gradients(self.subject.backward(grad_output), leaves)
         finally:
             record["input_changed"] = not all(starmap(same_bits, pairs))
 
@@ -269,34 +222,17 @@ class _Walk:
         passed = self.passed.get(later.of - 1)
         if passed is None:
             raise Unsupported(f"step {later.of}, whose gradients the step takes, gave no output")
-        results: dict[str, Array | None] = {}
-        layouts: dict[str, frozenset[str]] = {}
-        record |= {"phase": "backward", "results": results, "layouts": layouts}
-        (_, like), *_ = passed.pairs
+        record["phase"] = "backward"
+        results = Results(record, self.returned)
+        _, like = passed.pairs[0]
         spec, of = later.grad_output, name_of(like.dtype)
         grad_output, pristine = given_arrays(spec, passed.shape, of, like)
         pairs = [*passed.pairs, (grad_output, pristine)]
         try:
-            for name, gradient in self.subject.backward(grad_output, passed.saved).items():
-                self._keep(results, layouts, name, gradient)
+            gradients = self.subject.backward(grad_output, passed.saved)
+            results.keep_gradients(gradients, passed.leaves)
         finally:
             record["input_changed"] = not all(starmap(same_bits, pairs))
-
-    def _keep(
-        self,
-        results: dict[str, Array | None],
-        layouts: dict[str, frozenset[str]],
-        name: str,
-        value: Array | None,
-    ) -> None:
-        if value is None:
-            results[name] = None
-            return
-        results[name] = copied = value.copy(order="K")
-        if value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
-            layouts[name] = describe(value)
-        if self.returned is not None:
-            self.returned.keep(name, value, copied)
 
     def _assign(self, name: str, value: object) -> None:
         self.subject.assign(name, *assigned(name, value, self.case.module.num_features, self.dtype))
@@ -305,13 +241,4 @@ class _Walk:
         arrays = added(load, self.case.module.num_features, self.dtype)
         if load.source not in self.saved:
             raise Unsupported("the state_dict that the step loads could not be saved")
-        self.subject.load(_edited(self.saved[load.source], load, arrays), load.strict)
-
-
-def _edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) -> Mapping[str, Any]:
-    """Return a changed copy of a saved state_dict; its version is an attribute of the dict."""
-    changed: Any = copy.deepcopy(saved)
-    for key in load.drop:
-        changed.pop(key, None)
-    changed.update(added)
-    return changed if load.versioned else dict(changed)
+        self.subject.load(edited(self.saved[load.source], load, arrays), load.strict)

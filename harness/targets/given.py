@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from harness.case.arrays import ArraySpec
@@ -51,3 +55,12 @@ _COUNTER = "num_batches_tracked"
 
 def _form(name: str, channels: int, dtype: str) -> tuple[tuple[int, ...], str]:
     return () if name == _COUNTER else (channels,), dtype
+
+
+def edited(saved: Mapping[str, Any], load: Load, added: Mapping[str, Array]) -> Mapping[str, Any]:
+    """Return a changed copy of a saved state_dict; its version is an attribute of the dict."""
+    changed: Any = copy.deepcopy(saved)
+    for key in load.drop:
+        changed.pop(key, None)
+    changed.update(added)
+    return changed if load.versioned else dict(changed)

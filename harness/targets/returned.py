@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from itertools import chain
+from typing import Any
 
+from harness.case.layouts import describe
 from harness.trace import Array, same_bits
 
 
@@ -28,3 +31,40 @@ class Returned:
                 changed.add(name)
         self._before, self._now = left, {}
         return frozenset(changed)
+
+
+class Results:
+    """What one step returns, on its way into the trace.
+
+    Parameters
+    ----------
+    record : dict
+        Of the step; gets `results` and `layouts`.
+    returned : Returned or None
+        What watches over the module's own arrays.
+    """
+
+    def __init__(self, record: dict[str, Any], returned: Returned | None) -> None:
+        self._results: dict[str, Array | None] = {}
+        self._layouts: dict[str, frozenset[str]] = {}
+        self._returned = returned
+        record |= {"results": self._results, "layouts": self._layouts}
+
+    def keep(self, name: str, value: Array | None) -> None:
+        """Keep a copy of a result, with the strides that it has."""
+        if value is None:
+            self._results[name] = None
+            return
+        self._results[name] = copied = value.copy(order="K")
+        if value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
+            self._layouts[name] = describe(value)
+        if self._returned is not None:
+            self._returned.keep(name, value, copied)
+
+    def keep_gradients(
+        self, gradients: Mapping[str, Array | None], leaves: Collection[str]
+    ) -> None:
+        """Keep the gradients by some of `LEAVES`."""
+        for leaf in leaves:
+            name = f"grad_{leaf}"
+            self.keep(name, gradients[name])

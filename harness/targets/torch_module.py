@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import ml_dtypes
@@ -14,7 +14,7 @@ import torch
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
 from harness.targets.support import Unsupported, constructed
-from harness.trace import STATE, Array
+from harness.trace import LEAVES, STATE, Array
 
 _BFLOAT16 = dtype("bfloat16")
 
@@ -91,18 +91,23 @@ class ModuleSubject:
         else:
             self.module.eval()
 
-    def forward(self, given: Array, differentiate: bool) -> Array:
-        """Return the output; without `differentiate` under no_grad."""
+    def forward(self, given: Array, leaves: Collection[str]) -> Array:
+        """Return the output, differentiable by some of `LEAVES`; by none, under no_grad."""
         tensor = self._here(given)
         self.latest = None
-        with torch.set_grad_enabled(differentiate):
-            if differentiate and (tensor.is_floating_point() or tensor.is_complex()):
-                tensor.requires_grad_()
-            output = self.run(self.module, tensor)
-        if not isinstance(output, torch.Tensor):
-            raise TypeError(f"the output is no tensor but {type(output).__name__}")
-        if differentiate:
-            self.latest = output, self._leaves(tensor)
+        constants = self._constants(leaves) if 0 < len(leaves) < len(LEAVES) else []
+        try:
+            with torch.set_grad_enabled(bool(leaves)):
+                if "input" in leaves and (tensor.is_floating_point() or tensor.is_complex()):
+                    tensor.requires_grad_()
+                output = self.run(self.module, tensor)
+            if not isinstance(output, torch.Tensor):
+                raise TypeError(f"the output is no tensor but {type(output).__name__}")
+            if leaves:
+                self.latest = output, self._leaves(tensor, leaves)
+        finally:
+            for parameter in constants:
+                parameter.requires_grad_()
         return to_array(output)
 
     def saved(self) -> Passed | None:
@@ -126,14 +131,26 @@ class ModuleSubject:
                 found[name] = to_array(gradient)
         return found
 
-    def _leaves(self, given: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _leaves(self, given: torch.Tensor, asked: Collection[str]) -> dict[str, torch.Tensor]:
         """Return what has a gradient, by the gradient's name: the input and the parameters."""
-        leaves, find = {"grad_input": given}, _finder(self.module)
-        for name in ("weight", "bias"):
+        found, find = {"grad_input": given} if "input" in asked else {}, _finder(self.module)
+        for name in LEAVES[1:]:
             parameter = find(name)
             if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
-                leaves[f"grad_{name}"] = parameter
-        return leaves
+                found[f"grad_{name}"] = parameter
+        return found
+
+    def _constants(self, leaves: Collection[str]) -> list[torch.Tensor]:
+        """Freeze the parameters that are not asked for, and return them."""
+        held = [getattr(self.module, name, None) for name in LEAVES[1:] if name not in leaves]
+        frozen = [
+            each
+            for each in held
+            if isinstance(each, torch.Tensor) and each.requires_grad and each.is_leaf
+        ]
+        for each in frozen:
+            each.requires_grad_(False)
+        return frozen
 
     def held(self) -> Mapping[str, torch.Tensor | None]:
         """Return the tensors of the state; what the module lacks is None."""

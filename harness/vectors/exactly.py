@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -50,11 +50,11 @@ class _Subject(array_class.ArraySubject):
         self.asked = (each for each in follow(case) if each.step.forward is not None)
         self.results: list[Results | None] = []
 
-    def forward(self, given: Array, differentiate: bool) -> Array:
+    def forward(self, given: Array, leaves: Collection[str]) -> Array:
         """Run the reference, and put the exact running statistics in place of its own."""
         before = self.copies(self.held())
         try:
-            return super().forward(given, differentiate)
+            return super().forward(given, leaves)
         finally:
             self.results.append(_results(next(self.asked), before))
             self._correct(before, self.results[-1])

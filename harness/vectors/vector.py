@@ -106,7 +106,7 @@ def _expect(  # noqa: PLR0917  # what is expected follows from all of it
     expect = {
         quantity: expectation(results.expected(quantity, accuracy, said), store)
         for quantity in results.quantities
-        if (asked.of is None or quantity in RESULTS[1:]) and _owed(quantity, before, done)
+        if _wanted(asked, quantity) and _owed(quantity, before, done)
     }
     if not expect:
         return {}
@@ -115,6 +115,14 @@ def _expect(  # noqa: PLR0917  # what is expected follows from all of it
         "factor": None if step.factor is None else scalar(float(step.factor)),
         "expect": expect,
     }
+
+
+def _wanted(asked: Asked, quantity: str) -> bool:
+    """Whether a step is asked for a quantity."""
+    forward = (asked.of or asked).step.forward
+    if quantity in RESULTS[1:] and forward is not None:
+        return quantity.removeprefix("grad_") in forward.requires_grad
+    return asked.of is None
 
 
 def _owed(quantity: str, before: Mapping[str, Array | None], done: StepTrace) -> bool:

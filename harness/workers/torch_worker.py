@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 PROTOCOL = 1
+LEAVES = ("input", "weight", "bias")
 STATE = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 DTYPES = {
     # Of each type the NumPy type that its bits are read as.
@@ -157,7 +158,7 @@ class Walk:
         self.module = construct(case["module"])
         self.saved: dict[str, Any] = {}
         self.awaited = {step["backward"]["of"] for step in self.steps if "backward" in step}
-        self.passed: dict[int, tuple[Memory, torch.Tensor, dict[str, torch.Tensor]]] = {}
+        self.passed: dict[int, tuple[Memory, torch.Tensor, dict[str, Any]]] = {}
         for name, value in case["state"].items():
             with torch.no_grad():
                 getattr(self.module, name).copy_(Memory(value).tensor)
@@ -231,25 +232,34 @@ class Walk:
         results = record["results"] = {}
         self.passed.pop(index, None)
         differentiate = index in self.awaited or "grad_output" in what
+        asked = what.get("requires_grad", LEAVES)
         given = Memory(what["input"])
         tensor = given.tensor
+        parameters = self.parameters()
+        constants = [each for name, each in parameters.items() if name not in asked]
+        for each in constants:
+            each.requires_grad_(False)
         try:
             with torch.set_grad_enabled(differentiate):
-                if differentiate and (tensor.is_floating_point() or tensor.is_complex()):
+                real = tensor.is_floating_point() or tensor.is_complex()
+                if differentiate and "input" in asked and real:
                     tensor.requires_grad_()
                 output = self.module(tensor)
             results["output"] = packed(output)
         finally:
             record["input_changed"] = given.changed()
-        leaves = {"grad_input": tensor}
-        for name in ("weight", "bias"):
-            parameter = getattr(self.module, name, None)
-            if isinstance(parameter, torch.Tensor) and parameter.requires_grad:
-                leaves["grad_" + name] = parameter
+            for each in constants:
+                each.requires_grad_()
+        leaves = {name: {**parameters, "input": tensor}.get(name) for name in asked}
         if index in self.awaited:
             self.passed[index] = given, output, leaves
         if "grad_output" in what:
             self.backward(given, output, leaves, Memory(what["grad_output"]), record)
+
+    def parameters(self) -> dict[str, torch.Tensor]:
+        """Return the parameters that have gradients."""
+        held = {name: getattr(self.module, name, None) for name in LEAVES[1:]}
+        return {n: p for n, p in held.items() if isinstance(p, torch.Tensor) and p.requires_grad}
 
     def later(self, what: dict[str, Any], record: dict[str, Any]) -> None:
         """Run backward from the output of an earlier step."""
@@ -263,19 +273,20 @@ class Walk:
         self,
         given: Memory,
         output: torch.Tensor,
-        leaves: dict[str, torch.Tensor],
+        leaves: dict[str, torch.Tensor | None],
         grad_output: Memory,
         record: dict[str, Any],
     ) -> None:
         """Record the gradients of an output by autograd."""
         record["phase"] = "backward"
         try:
+            there = {name: each for name, each in leaves.items() if each is not None}
             gradients = torch.autograd.grad(
-                output, list(leaves.values()), grad_output.tensor, allow_unused=True
+                output, list(there.values()), grad_output.tensor, allow_unused=True
             )
-            found = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
-            found.update(zip(leaves, map(packed, gradients)))  # noqa: B905  # Python 3.8 has none
-            record["results"].update(found)
+            found = dict(zip(there, gradients))  # noqa: B905  # Python 3.8 has no strict
+            for name in leaves:
+                record["results"]["grad_" + name] = packed(found.get(name))
         finally:
             record["input_changed"] = given.changed() or grad_output.changed()
 

@@ -289,6 +289,31 @@ def test_gradients_are_taken_once():
     assert found == "step 1 has a grad_output, and its gradients are taken there"
 
 
+@pytest.mark.parametrize(
+    ("module", "step", "told"),
+    [
+        ("", "requires_grad: [input]", "no gradients are taken of the step; give it a grad_output"),
+        (", affine: false", "grad_output: {fill: ones}, requires_grad: [weight]", "without affine"),
+        ("", "grad_output: {fill: ones}, requires_grad: []", "name what needs a gradient"),
+        ("", "grad_output: {fill: ones}, requires_grad: [bias, bias]", "something is named twice"),
+        ("", "grad_output: {fill: ones}, requires_grad: [wieght]", "did you mean 'weight'?"),
+    ],
+)
+def test_what_requires_a_gradient_is_checked(module, step, told):
+    """It is named of input, weight and bias, in a step that has a backward pass."""
+    text = STEP.replace("num_features: 2", f"num_features: 2{module}")
+
+    assert told in only_mistake(f"{text}train: {{input: {ONES}, {step}}}\n")
+
+
+def test_a_gradient_that_is_not_required_cannot_be_published():
+    """An expectation of it is a mistake, which says why."""
+    step = f"train: {{input: {ONES}, grad_output: {{fill: ones}}, requires_grad: [input]}}\n"
+    found = only_mistake(STEP + step + "  expect:\n    - {after: 1, grad_bias: [2, 2]}\n")
+
+    assert found == "there is no grad_bias: the pass does not require the gradient of bias"
+
+
 def test_what_a_later_backward_step_computes_can_be_published():
     """Its gradients can stand in an expectation, of their own shapes, and no output."""
     steps = LATER + "{of: 1, grad_output: {fill: ones}}\n  expect:\n    - "

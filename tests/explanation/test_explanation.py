@@ -162,6 +162,18 @@ def test_every_kind_of_step_is_told():
     ]
 
 
+def test_a_part_of_an_id_names_the_one_case_that_has_it():
+    """A glob is as good as the id that it matches; of several or none, no case is taken."""
+    edge = "cases/edge/momentum.yaml::"
+    found = str(harness.explain(edge + "momentum-true-*")).split()[0]
+    with pytest.raises(InvalidInput, match=r"\d+ cases match; name one, as momentum-"):
+        harness.explain(edge + "momentum-*")
+    with pytest.raises(InvalidInput, match="no case matches"):
+        harness.explain(edge + "*-no-such-fact")
+
+    assert found == "momentum-true-is-one"
+
+
 def test_gradients_of_an_earlier_step_are_worked_out_from_its_own_state():
     """What has moved since has no part in them: torch's own are off, and the text shows it."""
     name = "cases/edge/later-gradients.yaml::gradients-of-an-eval-pass-after-a-train-pass"

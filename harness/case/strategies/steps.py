@@ -18,7 +18,7 @@ from harness.case.strategies.modules import (
     pool,
 )
 from harness.dtypes import FLOATING
-from harness.trace import STATE
+from harness.trace import LEAVES, STATE
 
 KINDS = ("train", "eval", "backward", "set", "call", "cast", "save", "load")
 """The kinds of step, the simplest first."""
@@ -33,6 +33,9 @@ def forwards(draw: st.DrawFn, channels: int = 2, legal: bool = True) -> Spelled:
     forward: Spelled = {"input": draw(inputs(channels, legal))}
     if draw(st.booleans()):
         forward["grad_output"] = draw(grad_outputs(len(forward["input"]["shape"]), legal))
+        if draw(rarely(8)):
+            # The input is among them, since what there are of parameters is not known here.
+            forward["requires_grad"] = draw(st.sampled_from([LEAVES[:1], LEAVES[:2], LEAVES[::2]]))
     if draw(rarely(8)):
         forward["repeat"] = draw(st.integers(2, 3))
     return forward

@@ -89,6 +89,8 @@ def _forward(forward: Forward, own: str) -> dict[str, Any]:
     found: dict[str, Any] = {"input": packed(given), "repeat": forward.repeat}
     if forward.grad_output is not None:
         found["grad_output"] = _gradient(forward.grad_output, given)
+    if "requires_grad" in forward.model_fields_set:
+        found["requires_grad"] = list(forward.requires_grad)
     return found
 
 
