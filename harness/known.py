@@ -46,15 +46,9 @@ class Known(Model):
     link: Word
     """Where it is discussed."""
 
-    def speaks_of(self, comparison: Comparison) -> bool:
-        """Whether the entry is about the comparison's target and case."""
-        return fnmatch.fnmatchcase(comparison.target, self.target) and fnmatch.fnmatchcase(
-            comparison.id, self.case
-        )
-
-    def covers(self, comparison: Comparison, quantity: str) -> bool:
-        """Whether the entry explains a quantity of a comparison."""
-        return self.speaks_of(comparison) and fnmatch.fnmatchcase(quantity, self.quantity)
+    def names(self, target: str) -> bool:
+        """Whether the entry is about a target, "./mine.py:Mine" being "mine.py:Mine"."""
+        return fnmatch.fnmatchcase(target.removeprefix("./"), self.target.removeprefix("./"))
 
 
 @dataclass
@@ -74,13 +68,19 @@ class KnownDivergences:
     places: tuple[str, ...] = ()
     tried: set[int] = field(default_factory=set)
     used: set[int] = field(default_factory=set)
+    _named: dict[str, list[int]] = field(default_factory=dict, repr=False, compare=False)
 
     def apply(self, comparison: Comparison) -> None:
         """Give a comparison whose divergences are all known that verdict, reason and link."""
-        self.tried.update(
-            index for index, entry in enumerate(self.entries) if entry.speaks_of(comparison)
-        )
-        covering = [self._entry(comparison, quantity) for quantity in _held(comparison)]
+        speaking = [
+            index
+            for index in self._of(comparison.target)
+            if fnmatch.fnmatchcase(comparison.id, self.entries[index].case)
+        ]
+        if not speaking:
+            return
+        self.tried.update(speaking)
+        covering = [self._entry(speaking, quantity) for quantity in _held(comparison)]
         needed = [index for index in covering if index is not None]
         self.used.update(needed)
         if needed and len(needed) == len(covering):
@@ -100,9 +100,17 @@ class KnownDivergences:
         """Return the same entries, none of them met yet."""
         return KnownDivergences(self.entries, self.places)
 
-    def _entry(self, comparison: Comparison, quantity: str) -> int | None:
-        for index, entry in enumerate(self.entries):
-            if entry.covers(comparison, quantity):
+    def _of(self, target: str) -> list[int]:
+        """Return the indices of the entries that are about a target."""
+        if target not in self._named:
+            entries = enumerate(self.entries)
+            self._named[target] = [index for index, entry in entries if entry.names(target)]
+        return self._named[target]
+
+    def _entry(self, indices: Iterable[int], quantity: str) -> int | None:
+        """Return the first of some entries that explains a quantity, None if none does."""
+        for index in indices:
+            if fnmatch.fnmatchcase(quantity, self.entries[index].quantity):
                 return index
         return None
 
@@ -124,7 +132,7 @@ class KnownDivergences:
         """
         messages = []
         for index, (entry, place) in enumerate(zip(self.entries, self.places, strict=True)):
-            ran = fnmatch.filter(targets, entry.target)
+            ran = [target for target in targets if entry.names(target)]
             if not ran or index in self.used:
                 continue
             if index in self.tried and (whole or not _GLOB & set(entry.case)):

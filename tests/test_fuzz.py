@@ -164,7 +164,9 @@ def test_found_case_reads_well(planted, tmp_path):
     text = file.read_text()
 
     assert code == 1
-    assert output.startswith(f"DIVERGE {planted['evaluates']}: {file.stem}\n  step 1 (eval): output")
+    assert output.startswith(
+        f"DIVERGE {planted['evaluates']}: {file.stem}\n  step 1 (eval): output"
+    )
     assert f"saved: {file}" in output
     assert "distinct cases" in output
     assert text.startswith(f"- id: {file.stem}\n  why: 'Found by fuzz: step 1 (eval): output")

@@ -73,6 +73,18 @@ def test_every_divergence_must_be_listed(known):
     assert verdicts == ["known", "diverge", "diverge", "diverge"]
 
 
+@pytest.mark.parametrize(("entry", "name"), [("a.py:A", "./a.py:A"), ("./a.py:*", "a.py:A")])
+def test_a_file_of_this_folder_is_the_same_with_its_dot_and_without(tmp_path, entry, name):
+    """An entry and a SPEC need not spell the path alike; it goes stale under either name."""
+    path = tmp_path / "known.yaml"
+    path.write_text(TEXT.replace("target: mine", f"target: {entry}", 1))
+
+    assert judged(load([path]), comparison("one-case", "output", target=name)) == ["known"]
+    found = load([path])
+    assert judged(found, comparison("one-case", target=name, verdict="agree")) == ["agree"]
+    assert "one-* no longer diverges in output" in found.mistakes([name], whole=True)[0]
+
+
 def test_the_baselines_own_mistakes_can_be_known(known):
     """A baseline that is inaccurate in what is listed for it is known as such."""
     found = comparison("one-case", "output", verdict="baseline_inaccurate", culprit="baseline")
