@@ -11,7 +11,6 @@ import numpy as np
 from cachetools import LRUCache, cached
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
@@ -31,6 +30,7 @@ from harness.case.fills.base import split
 from harness.case.fills.gradient import Proportional
 from harness.case.frozen import RANK, literal, numbers, refuse, shape_of
 from harness.case.layouts import Layout, arrange
+from harness.documented import Documented
 from harness.trace import Array
 
 DTypeName = Literal[
@@ -72,10 +72,10 @@ _Size = Annotated[StrictInt, Field(ge=0)]
 SpelledShape = Annotated[tuple[_Size, ...], Field(max_length=RANK), AfterValidator(_affordable)]
 
 
-class ArraySpec(BaseModel):
+class ArraySpec(Documented):
     """What every spelled array has: a shape, a type and a layout, each with a default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     shape: SpelledShape | None = None
     """Sizes of the dimensions: (N, C, H, W) for an input."""
@@ -224,7 +224,7 @@ class _Filled(ArraySpec):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         # In Python a fill's name is its class; in a file it must be written.
-        described = handler(core_schema)
+        described = super().__get_pydantic_json_schema__(core_schema, handler)
         handler.resolve_ref_schema(described)["required"] = ["fill"]
         return described
 

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     StrictInt,
     StringConstraints,
@@ -24,12 +23,13 @@ from pydantic_core import PydanticCustomError
 
 from harness.case.fills.base import Value
 from harness.case.frozen import literal, shown
+from harness.documented import Documented
 
 
-class Model(BaseModel):
+class Model(Documented):
     """Frozen, and closed: an unknown key is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def worded(rule: str) -> WrapValidator:

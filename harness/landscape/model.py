@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from harness.documented import Documented
 
 State = Literal["crash", "diverges", "declared", "agree", "unreached", "unsupported"]
 """What a target makes of a feature, from the gravest."""
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+class _Part(Documented):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Cell(_Part):

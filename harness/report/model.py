@@ -14,6 +14,7 @@ from pydantic import (
     model_serializer,
 )
 
+from harness.documented import Documented
 from harness.verdicts import AccuracyClass, Verdict
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -22,10 +23,10 @@ Real = Finite | Special
 """A number; nan and the infinities, which strict JSON does not know, by their names."""
 
 
-class Part(BaseModel):
+class Part(Documented, BaseModel):
     """Closed, and frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _Promised(Part):
