@@ -111,7 +111,7 @@ def by_torch(x, grad_output, state, step):
             momentum=float(step["factor"] or 0),
             eps=float(step["eps"]),
         )
-    if grad_output is not None and "grad_input" in step["expect"]:
+    if grad_output is not None and any(name.startswith("grad_") for name in step["expect"]):
         leaves = {"grad_input": x, **{f"grad_{name}": each for name, each in parameters.items()}}
         gradients = torch.autograd.grad(found["output"], list(leaves.values()), tensor(grad_output))
         found |= zip(leaves, gradients, strict=True)
