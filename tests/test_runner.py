@@ -177,7 +177,8 @@ def test_an_interruption_gives_what_was_found(folder, jobs):
     found = outcome(folder, "Well", jobs=jobs, listener=interrupt, chunk=2)
 
     assert found.report.partial
-    assert found.report.summary["torch"].cases == 2
+    # On a busy machine a part may end by its time before it has two cases.
+    assert found.report.summary["torch"].cases in {1, 2}
     assert multiprocessing.active_children() == []
 
 
