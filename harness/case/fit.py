@@ -110,6 +110,8 @@ def _later_gradients(steps: Sequence[Step]) -> Iterator[Misfit]:
             yield loc, f"step {of} is no train or eval step but '{steps[of - 1].kind}'"
         elif forward.grad_output is not None:
             yield loc, f"step {of} has a grad_output, and its gradients are taken there"
+        elif forward.raises is not None:
+            yield loc, f"step {of} must raise an error, and has no gradients"
         elif of in taken:
             yield loc, f"step {taken[of]} takes the gradients of step {of} already"
         elif forward.input.size is not None:

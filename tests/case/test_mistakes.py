@@ -281,6 +281,14 @@ def test_whose_gradients_a_step_takes_is_checked(rest, told):
     assert any(told in each for each in mistakes(LATER + rest + "\n"))
 
 
+def test_a_step_that_must_raise_has_no_gradients():
+    """What raises an error has no output to differentiate."""
+    train = STEP + f"train: {{input: {ONES}, raises: {{type: ValueError}}}}\n"
+    found = only_mistake(train + "    - backward: {of: 1, grad_output: {fill: ones}}\n")
+
+    assert found == "step 1 must raise an error, and has no gradients"
+
+
 def test_gradients_are_taken_once():
     """A step with a grad_output of its own is no step for a later backward pass."""
     train = STEP + f"train: {{input: {ONES}, grad_output: {{fill: ones}}}}\n"
