@@ -81,9 +81,13 @@ class Worst(Part):
     """The largest error over bound of a case."""
 
     quantity: str
+    """In which it is: output, grad_input, running_var, ..."""
     step: int
+    """Index of the step in the case's list, from 0."""
     ratio: Real
+    """Error over bound; above 1 is a mistake."""
     ulp: Real
+    """The error in ulps of the channel's largest value."""
 
 
 class Closeness(Part):
@@ -103,6 +107,7 @@ class Result(_Promised):
     always = frozenset(("divergences",))
 
     verdict: Verdict
+    """What the case comes to."""
     reason: str | None = None
     """Why it is unsupported, known, a crash or a timeout."""
     link: str | None = None
@@ -118,16 +123,22 @@ class Result(_Promised):
     declared: list[str] = []
     """Declarations of lower accuracy that the verdict rests on."""
     divergences: list[Divergence] = []
+    """What differs, the baseline's own mistakes among it."""
 
 
 class CaseResult(Part):
     """A case and what each target did with it."""
 
     id: str
+    """Name of the case."""
     file: str
+    """Where it is written: a path, from the folder of the run."""
     line: int
+    """In the file, from 1."""
     tags: list[str]
+    """Words that it can be selected by."""
     results: dict[str, Result]
+    """By target."""
 
     def _repr_markdown_(self) -> str:
         from harness.report.markdown import of_case  # it needs this module
@@ -141,14 +152,23 @@ class Counts(_Promised):
     always = frozenset((*get_args(Verdict), "cases", "bitwise_equal"))
 
     cases: int = 0
+    """All of them."""
     agree: int = 0
+    """Cases in which nothing is held against the target."""
     diverge: int = 0
+    """Cases in which the target is outside its bound, or differs in what is no number."""
     baseline_inaccurate: int = 0
+    """Cases in which the baseline is outside its bound, and the target is not."""
     unsupported: int = 0
+    """Cases that ask for what the target says that it cannot do."""
     unjudged: int = 0
+    """Cases of which no number has a finite bound, or in which the baseline failed."""
     known: int = 0
+    """Cases whose divergences are all listed with a reason and a link."""
     crash: int = 0
+    """Cases in which the target's process ended."""
     timeout: int = 0
+    """Cases for which the target took too long."""
     bitwise_equal: int = 0
     """Cases in which all that the target returned equals the baseline's, bit for bit."""
 
@@ -157,32 +177,44 @@ class MatrixResult(Part):
     """A matrix: how its cases went, and the largest error over bound of each quantity."""
 
     counts: Counts
+    """Its cases by verdict."""
     worst: dict[str, Real]
+    """Largest error over bound, by quantity."""
 
 
 class Matrix(Part):
     """A matrix and what each target did with its cases."""
 
     id: str
+    """Name of the matrix, with which its cases' ids begin."""
     file: str
+    """Where it is written: a path, from the folder of the run."""
     line: int
+    """In the file, from 1."""
     tags: list[str]
+    """Words that it can be selected by."""
     results: dict[str, MatrixResult]
+    """By target."""
 
 
 class Summary(Counts):
     """A target's cases by verdict, and the best accuracy class that each quantity holds."""
 
     accuracy: dict[str, AccuracyClass] = {}
+    """By quantity."""
 
 
 class Accuracy(Part):
     """How near a target comes to the exact result in one quantity, mode, type and layout."""
 
     quantity: str
+    """output, grad_input, running_var, ..."""
     mode: str
+    """train, eval, or backward: gradients that a later step takes."""
     dtype: str
+    """Of the quantity."""
     layout: str
+    """Of the input."""
     held: Annotated[AccuracyClass, Field(alias="class")]
     """The strictest class that all cases hold."""
     broken_by: str | None = None
@@ -194,6 +226,7 @@ class Accuracy(Part):
     ulp: Real
     """Largest error in ulps of the channel's largest value."""
     elements: int
+    """All that were measured."""
     bitwise_equal: int
     """Elements that equal the baseline's bit for bit."""
     unjudged: int
@@ -206,9 +239,13 @@ class Report(Part):
     """The comparisons of a run, with the environment they were made in."""
 
     format: Annotated[Literal["bn-harness/report/1"], Field(alias="schema")] = "bn-harness/report/1"
+    """Version of this format."""
     environment: dict[str, Any]
+    """Versions, machine and threads of the run."""
     baseline: str
+    """The target that defines the expected behaviour."""
     targets: list[str]
+    """Those that were asked for, by their SPECs."""
     absent: dict[str, str] = {}
     """Targets that could not run here, and why."""
     selection: dict[str, Any] = {}
@@ -216,12 +253,15 @@ class Report(Part):
     partial: bool = False
     """The run was interrupted."""
     summary: dict[str, Summary]
+    """By target, the baseline included."""
     accuracy: dict[str, list[Accuracy]]
     """By target, the baseline included."""
     declared: dict[str, list[str]] = {}
     """By target: declarations of lower accuracy that verdicts rest on."""
     cases: list[CaseResult]
+    """All by hand, and those of matrices that do not simply agree; in full reports, all."""
     matrices: list[Matrix]
+    """Counts of all their cases."""
 
     def __getitem__(self, case: str) -> CaseResult:
         """Return a case by its id; a matrix's agreeing cases are counted, not listed."""

@@ -23,6 +23,19 @@ def test_valid_schema():
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
+def test_every_key_is_described():
+    """An editor that reads the schema has a sentence for each key but a fill's name."""
+    models = {**schema()["$defs"], "a case": schema()}
+    keys = [
+        (model, key)
+        for model, described in models.items()
+        for key, value in described.get("properties", {}).items()
+        if "description" not in value and key != "fill"
+    ]
+
+    assert keys == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
