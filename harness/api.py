@@ -19,6 +19,7 @@ from harness.report.model import Report
 from harness.report.selection import selection as chosen_by
 from harness.report.selection import selectors
 from harness.report.text import PYTHON, Sources, allowing, explained, judged, reasons
+from harness.report.unforeseen import unforeseen
 from harness.runner import Outcome
 from harness.runner import run as run_suite
 from harness.verdicts import CLASSES
@@ -59,7 +60,8 @@ def run(
         At most this many cases, chosen by their ids.
     known : path, or sequence of paths
         Files of known divergences, beside those of the suite and of folders in `cases`. An entry
-        that no longer diverges is a warning.
+        that no longer diverges is a warning; so is a case that the baseline refuses and that
+        does not say so.
 
     Raises
     ------
@@ -77,7 +79,7 @@ def run(
         _, outcome = _run(cases, asked, selection, known, against=against, accuracy=accuracy)
     except InvalidInput as error:
         raise error.with_traceback(None) from None  # as in assert_conforms
-    for mistake in outcome.mistakes:
+    for mistake in (*outcome.mistakes, *unforeseen(outcome.report)):
         warnings.warn(mistake, stacklevel=2)
     return outcome.report
 
@@ -193,4 +195,6 @@ def assert_conforms(
         raise AssertionError(f"no case could be judged: {reasons(report)}")
     if outcome.mistakes:
         raise AssertionError("\n".join(outcome.mistakes))
+    for refusal in unforeseen(report):
+        warnings.warn(refusal, stacklevel=2)
     return report

@@ -91,6 +91,13 @@ def test_a_file_and_a_case_run_together(tmp_path):
     assert [each.id for each in report.cases] == ["more", "one"]
 
 
+@pytest.mark.parametrize("call", [harness.run, partial(harness.assert_conforms, "reference")])
+def test_a_case_that_torch_refuses_unforeseen_is_a_warning(call):
+    """A report of a case with more channels than its input warns of torch's error."""
+    with pytest.warns(UserWarning, match="one: torch refuses step 1: RuntimeError: running_mean"):
+        call(cases=case(module={"num_features": 3}))
+
+
 def test_an_id_names_one_case():
     """Two cases of one id cannot be told apart in a report, and are refused."""
     with pytest.raises(InvalidInput, match="2 cases have the id 'one'"):

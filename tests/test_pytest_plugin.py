@@ -110,6 +110,32 @@ def known(project: pytest.Pytester, quantity: str) -> None:
     )
 
 
+UNFORESEEN = """
+    - id: one-channel-too-many
+      why: nobody knows.
+      module: {num_features: 3}
+      steps:
+        - train: {input: {shape: [2, 2, 1, 3], fill: normal, seed: 1}}
+    """
+
+
+class TestUnforeseen:
+    def test_warned(self, project: pytest.Pytester) -> None:
+        """A hand-written case that torch refuses unforeseen passes with a warning."""
+        result = run(project, case(project, UNFORESEEN), "-W", "default")
+
+        result.assert_outcomes(passed=1, warnings=1)
+        result.stdout.fnmatch_lines(["*cases/own.yaml:2: *refuses step 1: RuntimeError*say so*"])
+
+    def test_an_error_where_warnings_are(self, project: pytest.Pytester) -> None:
+        """With -W error it fails, by that message alone."""
+        result = run(project, case(project, UNFORESEEN), "-W", "error")
+
+        result.assert_outcomes(failed=1)
+        result.stdout.fnmatch_lines(["cases/own.yaml:2: *refuses step 1: RuntimeError*say so*"])
+        result.stdout.no_fnmatch_line("*warn_explicit*")
+
+
 class TestCollection:
     def test_items(self, project: pytest.Pytester) -> None:
         """A hand-written case is an item for each target, a matrix at most eight."""

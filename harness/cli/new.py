@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-
-if TYPE_CHECKING:
-    from harness.case.model import Case
 
 FILE = Path("cases/edge/new.yaml")
 
@@ -80,14 +76,16 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
 
     Exit status: 0 written, and it agrees; 1 written, and it diverges; 2 nothing is written.
     """
-    from harness.api import run
     from harness.case.files import shown_name
     from harness.case.scaffold import appended
     from harness.case.scaffolded import copied, made
-    from harness.case.suite import Suite
+    from harness.case.suite import Entry, Suite
+    from harness.plan import Plan
     from harness.report.document import write_whole
     from harness.report.failing import failures
-    from harness.report.text import Sources, reproduction, show
+    from harness.report.text import PYTHON, Sources, reproduction, show
+    from harness.report.unforeseen import unforeseen
+    from harness.runner import run
 
     context = click.get_current_context()
     spelled = {name for name in given if not _default(context, name)}
@@ -100,36 +98,15 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     else:
         case = made(case_id, given, spelled)
     text = appended(file, case)
-    report = run(case)
+    suite = Suite((Entry(case, PYTHON, 1),), {})
+    report = run(suite, Plan(("reference",), full=True), jobs=0).report
     write_whole(file, text)
     name = shown_name(file)
     click.echo(f"appended to {name}; run it by: {reproduction(f'{name}::{case_id}')}", err=True)
-    show(report, Sources(Suite((), {})), sys.stdout)
-    for refusal in _refusals(case):
+    show(report, Sources(suite), sys.stdout)
+    for refusal in unforeseen(report):
         click.echo(refusal, err=True)
     raise click.exceptions.Exit(1 if any(failures(report)) else 0)
-
-
-def _refusals(case: Case) -> Iterator[str]:
-    """Yield what torch refuses of a case that expects no error there."""
-    from harness.case import needs
-    from harness.targets import blinded, resolve
-
-    torch = resolve("torch")
-    if not needs.applies(case, torch.info.versions["torch"]):
-        return
-    trace = torch.execute(blinded(case))
-    places = [("the constructor", case.raises, trace.raised)] + [
-        (f"step {done.step + 1}", case.steps[done.step].expected_error, done.raised)
-        for done in trace.steps
-        if not done.repetition
-    ]
-    for where, expected, raised in places:
-        if raised is not None and expected is None:
-            yield (
-                f"torch refuses {where}: {raised}; if that is the fact, say so: "
-                f"raises: {{type: {raised.type}}}"
-            )
 
 
 def _default(context: click.Context, name: str) -> bool:

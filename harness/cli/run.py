@@ -160,7 +160,10 @@ def _onward(*, kept: bool) -> str:
 def _status(outcome: Outcome) -> int:
     """Say what else there is to say, and return the status."""
     from harness.report.text import nothing_judged
+    from harness.report.unforeseen import unforeseen
 
+    for refusal in unforeseen(outcome.report):
+        click.echo(refusal, err=True)
     if outcome.inapplicable:
         does = "case does" if outcome.inapplicable == 1 else "cases do"
         click.echo(f"{outcome.inapplicable:,} {does} not hold for torch {outcome.torch}", err=True)

@@ -18,6 +18,7 @@ from harness.compare.findings import (
     Holding,
     Measure,
     Measured,
+    Unforeseen,
     Worst,
 )
 from harness.compare.follow import follow
@@ -112,9 +113,10 @@ def _constructed(found: Comparison, hearing: Hearing, target: Account) -> bool:
         found.reason = trace.unsupported
         found.bitwise_equal = False
         return False
-    found.divergences += discrete.errors(
-        (-1, 0), hearing.case.raises, trace.raised, baseline.raised
-    )
+    wanted = hearing.case.raises
+    found.divergences += discrete.errors((-1, 0), wanted, trace.raised, baseline.raised)
+    if wanted is None and baseline.raised is not None:
+        found.unforeseen = Unforeseen(-1, baseline.raised)
     if trace.raised is not None or baseline.raised is not None:
         found.bitwise_equal = trace.raised is not None and baseline.raised is not None
         return False
@@ -144,11 +146,10 @@ def _step(
     saved: tuple[dict[str, Any], dict[str, Any]],
 ) -> bool:
     """Compare one execution; return whether the next is worth comparing."""
-    differing = list(
-        discrete.errors(
-            at, target.asked.step.expected_error, target.done.raised, baseline.done.raised
-        )
-    )
+    wanted, raised = target.asked.step.expected_error, baseline.done.raised
+    differing = list(discrete.errors(at, wanted, target.done.raised, raised))
+    if wanted is None and raised is not None:
+        found.unforeseen = found.unforeseen or Unforeseen(at[0], raised)
     missing = _unsupported(target, differing)
     if missing is not None:
         found.reason = found.reason or missing

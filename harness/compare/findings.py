@@ -10,6 +10,7 @@ from harness.verdicts import Verdict
 
 if TYPE_CHECKING:
     from harness.compare.stack import Figures
+    from harness.trace import Raised
 
 Culprit = Literal["target", "baseline", "both"]
 Aspect = Literal[
@@ -193,6 +194,14 @@ class Worst(NamedTuple):
     ulp: float
 
 
+class Unforeseen(NamedTuple):
+    """An error of the baseline that the case does not expect."""
+
+    step: int
+    """From 0; -1 is the constructor."""
+    error: Raised
+
+
 @dataclass(slots=True)
 class Comparison:
     """A target's trace against the baseline's and the oracle's.
@@ -215,6 +224,8 @@ class Comparison:
         Where a known divergence is discussed.
     declared : tuple of str
         Reasons of the declarations that the verdict rests on.
+    unforeseen : Unforeseen or None
+        The first there is.
     """
 
     id: str
@@ -227,6 +238,7 @@ class Comparison:
     reason: str | None = None
     link: str | None = None
     declared: tuple[str, ...] = ()
+    unforeseen: Unforeseen | None = None
 
     @property
     def measures(self) -> dict[Holding, Measure]:

@@ -21,6 +21,7 @@ from harness.report.collect import Origin
 from harness.report.model import Report
 from harness.report.selection import selection
 from harness.report.text import Sources, differences, explained, reproduction
+from harness.report.unforeseen import unforeseen
 from harness.worker import Worker
 
 
@@ -61,6 +62,11 @@ class Found:
         told = self._report, self._report[comparison.id], self.target, sources
         lines, first = explained(*told), differences(*told)[:1]
         return "\n".join([*first, *(line for line in lines if line.strip() not in first)])
+
+    def unforeseen(self) -> list[str]:
+        """Return what the baseline refuses of the case, and the case does not expect."""
+        found = any(each.unforeseen for each in self.comparisons)
+        return list(unforeseen(self._report)) if found and not self.entry.matrix else []
 
     def reproduction(self, glob: str) -> str:
         """Return the command that runs the cases of the file whose ids match."""

@@ -91,6 +91,8 @@ class CaseItem(pytest.Item):
             for comparison in failing[:SHOWN]:
                 self._report_subtest(comparison.id, found.explained(comparison))
         self.record = Record(self.entry, self.entries, self.part, found.batch, found.about)
+        for refusal in found.unforeseen():
+            self.warn(pytest.PytestWarning(refusal))
         if failing:
             pytest.fail(self._failure(found, failing), pytrace=False)
         _conclude(found)
@@ -132,6 +134,8 @@ class CaseItem(pytest.Item):
         style: Any = None,  # noqa: ANN401  # pytest's own
     ) -> Any:  # noqa: ANN401
         """Return the failure; of one that no verdict explains, where it is from here on."""
+        if isinstance(excinfo.value, pytest.PytestWarning):  # with -W error
+            return str(excinfo.value)
         excinfo.traceback = excinfo.traceback.cut(path=__file__)
         return super().repr_failure(excinfo, style)
 

@@ -114,7 +114,7 @@ class Collector:
         quiet = baseline or (origin.matrix is not None and not self.full)
         if comparison.verdict != "agree" or not quiet:
             _, results = self.cases.setdefault(comparison.id, (origin, {}))
-            results[comparison.target] = result(comparison)
+            results[comparison.target] = result(comparison, by_hand=origin.matrix is None)
 
     def _matrix(self, origin: Origin) -> dict[str, _Matrix]:
         return self.matrices.setdefault(origin.matrix or "", (origin, {}))[1]

@@ -101,6 +101,17 @@ class Closeness(Part):
     """Who is closer to the exact result in more steps."""
 
 
+class Unforeseen(Part):
+    """An error of the baseline that a case does not expect: what agrees raises it too."""
+
+    step: int
+    """Index of the step in the case's list, from 0; -1 is the constructor."""
+    type: str
+    """The class of the error."""
+    message: str
+    """What it says."""
+
+
 class Result(_Promised):
     """What a target did with a case."""
 
@@ -122,6 +133,8 @@ class Result(_Promised):
     """Those of which a number was judged."""
     declared: list[str] = []
     """Declarations of lower accuracy that the verdict rests on."""
+    unforeseen: Unforeseen | None = None
+    """Of a hand-written case: the first there is."""
     divergences: list[Divergence] = []
     """What differs, the baseline's own mistakes among it."""
 

@@ -10,11 +10,18 @@ from typing import Any
 from harness.compare import Comparison, Measure
 from harness.compare import Divergence as Found
 from harness.compare.findings import number
-from harness.report.model import Closeness, Divergence, Result, Worst
+from harness.report.model import Closeness, Divergence, Result, Unforeseen, Worst
 
 
-def result(comparison: Comparison) -> Result:
-    """Return what a report says of a case and a target."""
+def result(comparison: Comparison, *, by_hand: bool = True) -> Result:
+    """Return what a report says of a case and a target.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    by_hand : bool
+        The case is no matrix's, which has errors wherever its axes meet in one.
+    """
     by_quantity: dict[str, Measure] = {}
     for holding, measure in comparison.measures.items():
         by_quantity.setdefault(holding.quantity, Measure()).merge(measure)
@@ -33,6 +40,7 @@ def result(comparison: Comparison) -> Result:
             if measure.unjudged < measure.elements
         },
         declared=list(comparison.declared),
+        unforeseen=_unforeseen(comparison) if by_hand else None,
         divergences=[reported(each) for each in telling(comparison.divergences)],
     )
 
@@ -56,6 +64,13 @@ def _worst(comparison: Comparison) -> Worst | None:
         return None
     quantity, step, largest, ulp = comparison.worst
     return Worst(quantity=quantity, step=step, ratio=ratio(largest), ulp=rounded(ulp))
+
+
+def _unforeseen(comparison: Comparison) -> Unforeseen | None:
+    if comparison.unforeseen is None:
+        return None
+    step, error = comparison.unforeseen
+    return Unforeseen(step=step, type=error.type, message=error.message)
 
 
 def telling(divergences: Sequence[Found]) -> list[Found]:

@@ -87,6 +87,7 @@ def test_an_adapter_has_the_interface_of_batch_norm(module):
     assert judged(Framed, TRAIN, TRAIN, EVAL, **module).verdict == "agree"
 
 
+@pytest.mark.filterwarnings("ignore:.* refuses ")
 @pytest.mark.parametrize(
     ("steps", "module", "said"),
     [

@@ -85,6 +85,44 @@ def test_a_target_that_conforms_exits_with_0(bn):
     assert re.search(r"^reference +2 +2 +0", out, re.MULTILINE)
 
 
+def test_what_torch_refuses_and_no_case_foresees_is_told(bn, folder):
+    """A case of a mistyped shape agrees; on standard error stands what torch raises, and where."""
+    mistyped = CASES.replace("num_features: 2", "num_features: 3")
+    (folder / "typed.yaml").write_text(mistyped)
+    code, _, err = bn("run", "typed.yaml", "--report", "r.json")
+    found = json.loads((folder / "r.json").read_text())["cases"][0]["results"]["reference"]
+    error = "RuntimeError: running_mean should contain 2 elements not 3"
+
+    assert code == 0
+    assert err.splitlines() == [
+        f"typed.yaml:{line}: {name}: torch refuses step 1: {error}; if that is the fact, say so: "
+        "raises: {type: RuntimeError}"
+        for name, line in (("output", 7), ("variance", 2))
+    ]
+    assert found["verdict"] == "agree"
+    assert found["unforeseen"]["step"] == 0
+
+
+def test_what_many_cases_do_not_foresee_is_counted(bn, folder):
+    """Ten cases that torch refuses are told one by one, the others counted."""
+    one = "- {{id: c{}, why: torch has no such size., module: {{num_features: -1}}}}\n"
+    (folder / "many.yaml").write_text("".join(map(one.format, range(12))))
+    lines = bn("run", "many.yaml")[2].splitlines()
+
+    assert len(lines) == 11
+    assert all("torch refuses the constructor: RuntimeError" in line for line in lines[:10])
+    assert lines[10] == "... and 2 more cases with an error that they do not expect"
+
+
+def test_a_matrix_foresees_what_its_axes_meet_in(bn, folder):
+    """A single value a channel in a matrix, which torch refuses in training, is not told."""
+    (folder / "m.yaml").write_text(
+        "- id: m\n  why: w\n  matrix: {shape: [[1, 2, 1, 1]], sequence: [T, E], fill: [normal]}\n"
+    )
+
+    assert bn("run", "m.yaml", "--full")[::2] == (0, "")
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("name", ["Biased", "BiasedModule"])
 def test_a_target_that_diverges_exits_with_1_and_says_how_to_see_it(bn, name):

@@ -205,6 +205,7 @@ def raising(error):
     return Raises
 
 
+@pytest.mark.filterwarnings("ignore:.* refuses ")
 @pytest.mark.parametrize(
     ("error", "step", "aspects"),
     [
@@ -259,6 +260,7 @@ def test_a_constructor_that_accepts_what_torch_refuses_is_found():
     ]
 
 
+@pytest.mark.filterwarnings("ignore:.* refuses ")
 def test_state_that_an_error_leaves_behind_is_compared():
     """A batch that torch counts and its kernel then refuses must be counted by a target too."""
     wrong = {"train": {"input": {**INPUT, "shape": [4, 3, 3, 3]}}}

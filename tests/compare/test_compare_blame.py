@@ -92,7 +92,7 @@ def test_errors_alike_are_bitwise_equal_and_others_are_not():
         def __init__(self, *_, **__):
             raise ValueError
 
-    wrong = case(state={}, num_features=-1)
+    wrong = case(state={}, num_features=-1, raises={"type": "RuntimeError"})
 
     assert result(Wrapper, wrong).bitwise_equal
     assert not result(Refuses, case(EVAL)).bitwise_equal

@@ -20,6 +20,7 @@ def nudge(module, output):
 SAVE, LOAD = {"save": "it"}, {"load": {"from": "it"}}
 
 
+@pytest.mark.filterwarnings("ignore:.* refuses ")
 @pytest.mark.parametrize(
     "steps",
     [

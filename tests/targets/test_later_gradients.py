@@ -242,7 +242,8 @@ def test_the_expected_error_of_a_later_backward_pass_is_not_shown_to_a_target():
 
 def test_torch_refuses_what_the_reference_refuses():
     """A grad_output of another shape is an error of the backward pass, in both."""
-    step = later(grad_output={"fill": "ones", "shape": [1, 2, 1, 1]})
+    refused = {"type": "RuntimeError", "match": "shape"}
+    step = later(grad_output={"fill": "ones", "shape": [1, 2, 1, 1]}, raises=refused)
     *_, done = resolve("reference").execute(case({"train": {"input": FIRST}}, step)).steps
 
     assert done.raised.phase == "backward"

@@ -124,7 +124,7 @@ def test_a_declared_layout_is_shown_where_it_matters():
 
 def test_declared_types_of_errors_still_need_an_error():
     """Another type of error is what was declared; no error at all, or one too many, is not."""
-    one = {"train": step(shape=(1, 2, 1, 1))}
+    one = {"train": {**step(shape=(1, 2, 1, 1)), "raises": {"type": "ValueError"}}}
     accepts = type("Accepts", (Declared,), {"__call__": lambda _, given: given})
     _, refused = judged(Declared, one)
     _, accepted = judged(accepts, one)

@@ -110,6 +110,7 @@ INTEGERS = {"shape": [2, 2, 2, 2], "fill": "ones", "dtype": "int64"}
 SINGLE = {"shape": [1, 2, 1, 1], "fill": "ones"}
 
 
+@pytest.mark.filterwarnings("ignore:.* refuses ")
 @pytest.mark.parametrize(
     ("given", "raises"),
     [
