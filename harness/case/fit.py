@@ -60,11 +60,14 @@ def _state(case: Case) -> Iterator[Misfit]:
             ("state", name),
             f"the module has no {name} with these constructor arguments; attach one by a set step",
         )
-    if case.module.num_features >= 0:
-        for name in sorted(case.state.model_fields_set & case.module.present):
-            spec = getattr(case.state, name)
-            if isinstance(spec, ArraySpec) and (misfit := state_misfit(spec, _channels(case))):
-                yield ("state", name), misfit
+    for name in sorted(case.state.model_fields_set & case.module.present):
+        spec, misfit = getattr(case.state, name), None
+        if spec is None:
+            misfit = f"the module has its own {name}; detach it by a set step"
+        elif isinstance(spec, ArraySpec) and case.module.num_features >= 0:
+            misfit = state_misfit(spec, case.module.num_features)
+        if misfit:
+            yield ("state", name), misfit
 
 
 def _arrays(case: Case) -> Iterator[Misfit]:

@@ -38,7 +38,7 @@ def resolve(text: str) -> Scalar:
     Raises
     ------
     ValueError
-        An integer that 64 bits do not hold.
+        A number that 64 bits do not hold.
     """
     if text[:1] in _NUMBER_START:
         return _number(text)
@@ -58,7 +58,12 @@ def _number(text: str) -> Scalar:
             if not SMALLEST <= value <= LARGEST:
                 raise ValueError("this integer needs more than 64 bits; write a float, as 1e30")
             return value
-    return float(text) if _FLOAT.fullmatch(text) else text
+    if not _FLOAT.fullmatch(text):
+        return text
+    real = float(text)
+    if math.isinf(real):
+        raise ValueError("this number is beyond the range of float64; write .inf for infinity")
+    return real
 
 
 _KINDS: dict[str, tuple[type, ...]] = {

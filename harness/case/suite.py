@@ -166,11 +166,13 @@ def entries_of(document: Document) -> tuple[list[Entry], list[tuple[Place, str]]
         start = document.places[()]
         return [], [*mistakes, (start, "a case file is a list of cases; begin each with '- id:'")]
     entries: list[Entry] = []
+    unread = {place for place, _ in mistakes}  # null stands there
     for index, raw in enumerate(document.data):
         try:
             item = _adapter().validate_python(raw)
         except ValidationError as error:
-            mistakes += located(error, document, (index,), _adapter())
+            found = located(error, document, (index,), _adapter())
+            mistakes += [each for each in found if each[0] not in unread]
         else:
             entries.append(Entry(item, document.file, document.places[(index,)][0]))
     return entries, mistakes

@@ -81,8 +81,9 @@ def _flow(value: Any) -> Any:  # noqa: ANN401
         written: Any = CommentedMap({k: _flow(item) for k, item in {**shape, **value}.items()})
     elif isinstance(value, list | tuple):
         written = CommentedSeq(_flow(item) for item in value)
-    elif isinstance(value, str) and not value.isprintable():
-        return DoubleQuotedScalarString(value)  # of line breaks, other styles keep not all
+    elif isinstance(value, str) and (value.startswith("?") or not value.isprintable()):
+        # Of line breaks, other styles keep not all; and in brackets ? is read as that of a key.
+        return DoubleQuotedScalarString(value)
     else:
         return value
     written.fa.set_flow_style()

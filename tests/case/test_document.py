@@ -89,6 +89,7 @@ def test_nan(text):
         ('- "\\UFFFFFFFF"', "f:1:1: not YAML"),
         ("- " + "9" * 5000, "f:1:3: this integer needs more than 64 bits"),
         ("- 18446744073709551616", "this integer needs more than 64 bits"),
+        ("- -1e309", "f:1:3: this number is beyond the range of float64; write .inf for infinity"),
         ("- " + "[" * 64 + "]" * 64, "f:1:66: nested deeper than 64 levels"),
         ("- " + "[" * 100_000, "nested deeper than 64 levels"),
     ],
@@ -96,6 +97,15 @@ def test_nan(text):
 def test_refused(text, message):
     """What is no plain YAML 1.2 is refused, with its place."""
     assert message in refused(text)
+
+
+def test_what_no_scalar_can_hold_is_told_once():
+    """A number that is too large is not missed as well by what it stands for."""
+    found = mistakes("- id: a\n  why: w\n  module: {num_features: 1e400}\n")
+
+    assert found == [
+        "3:26: this number is beyond the range of float64; write .inf for infinity",
+    ]
 
 
 def test_structural_mistakes_do_not_hide_others():

@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from reading import HEAD, item, items, mistakes, only_mistake
@@ -154,6 +154,13 @@ def test_absent_state():
     text = HEAD.replace("2}", "2, affine: false}") + "  state: {weight: [1, 2]}\n"
 
     assert only_mistake(text).startswith("the module has no weight with these constructor")
+
+
+def test_no_state():
+    """Null where an array is to be is refused: the module has one all the same."""
+    text = HEAD + "  state: {weight: null}\n"
+
+    assert only_mistake(text) == "the module has its own weight; detach it by a set step"
 
 
 def test_sum_of_steps():
@@ -323,6 +330,7 @@ NUMBERS = st.integers(-(2**63), 2**63 - 1) | st.floats() | st.booleans()
     weight=st.tuples(NUMBERS, NUMBERS),
     momentum=NUMBERS | st.none(),
 )
+@example(why="?", tags=["?0"], weight=(0, 0), momentum=None)
 def test_round_trip(why, tags, weight, momentum):
     """Whatever text and numbers a case holds, it is read as it was written."""
     case = Case(
