@@ -193,6 +193,21 @@ def gradient(grad_output: Array | None, shape: tuple[int, ...], kind: np.dtype[A
         )
 
 
+def second_gradients(weight: Array | None, gg_input: Array | None, gg_bias: Array | None) -> None:
+    """Refuse what torch's double backward pass trips over: a bias without a weight.
+
+    Raises
+    ------
+    RuntimeError
+        Something comes by grad_input and by grad_bias, and there is no weight.
+    """
+    if weight is None and gg_input is not None and gg_bias is not None:
+        raise RuntimeError(
+            "Expected a proper Tensor but got None (or an undefined Tensor in C++)"
+            " for argument #1 'other'"
+        )
+
+
 def gradients_of_parameters(weight: Array | None, bias: Array | None) -> None:
     """Refuse parameters that the forward pass took but that gradients do not fit: RuntimeError.
 

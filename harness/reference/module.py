@@ -17,6 +17,7 @@ from harness.reference.allocation import fill, parameter, statistic
 from harness.reference.arithmetic import Arithmetic
 from harness.reference.kernel import Gradients, Saved, backward, forward
 from harness.reference.mathematics import Array
+from harness.reference.twice import DoubleGradients, double_backward
 
 LOW_PRECISION = [
     {
@@ -100,11 +101,12 @@ class BatchNorm2d:
             self.running_var = statistic(num_features, kind)
             self.num_batches_tracked = np.array(0, np.int64)
         self.saved_for_backward: Saved | None = None
+        self.saved_for_double_backward: tuple[Saved, Array] | None = None
         self.reset_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the graph behind in copies and pickles."""
-        return self.__dict__ | {"saved_for_backward": None}
+        return self.__dict__ | {"saved_for_backward": None, "saved_for_double_backward": None}
 
     def reset_running_stats(self) -> None:
         """Start the statistics and the counter again, where the module tracks them.
@@ -233,7 +235,31 @@ class BatchNorm2d:
             grad_output, self.saved_for_backward.input.shape, self.saved_for_backward.input.dtype
         )
         saved, self.saved_for_backward = self.saved_for_backward, None
+        self.saved_for_double_backward = saved, grad_output
         return backward(saved, grad_output, self._arithmetic(saved.input, grad_output))
+
+    @np.errstate(all="ignore")
+    def double_backward(
+        self,
+        gg_input: Array | None = None,
+        gg_weight: Array | None = None,
+        gg_bias: Array | None = None,
+    ) -> DoubleGradients:
+        """Return the gradients by input, weight and grad_output of the latest `backward`.
+
+        The arguments are the gradients of a loss by what `backward` returned, in its shapes and
+        types; None where the loss does not depend on it. See `harness.reference.twice`.
+
+        Raises
+        ------
+        RuntimeError
+            No `backward` precedes, or there is a bias without a weight, as torch does.
+        """
+        if self.saved_for_double_backward is None:
+            raise RuntimeError("there is no backward pass to differentiate; call backward first")
+        saved, grad_output = self.saved_for_double_backward
+        given = saved, grad_output, gg_input, gg_weight, gg_bias
+        return double_backward(*given, arithmetic=self._arithmetic(saved.input, grad_output))
 
     def _arithmetic(self, *arrays: Array) -> Arithmetic:  # noqa: ARG002 - a subclass goes by them
         """Return what computes an output from an input, or gradients from it and grad_output."""
