@@ -15,9 +15,16 @@ StateName = Literal["weight", "bias", "running_mean", "running_var", "num_batche
 STATE = get_args(StateName)
 """The arrays that a module keeps from step to step."""
 
-ResultName = Literal["output", "grad_input", "grad_weight", "grad_bias"]
+DoubleName = Literal["double_grad_input", "double_grad_weight", "double_grad_grad_output"]
+DOUBLE = get_args(DoubleName)
+"""What the double backward pass gives: the gradients of the gradients."""
+
+ResultName = Literal["output", "grad_input", "grad_weight", "grad_bias", DoubleName]
 RESULTS = get_args(ResultName)
 """The arrays that a train or eval step returns."""
+
+IMAGES = frozenset(("output", "grad_input", "double_grad_input", "double_grad_grad_output"))
+"""Those that have the shape of the input; the others have a number for each channel."""
 
 LeafName = Literal["input", "weight", "bias"]
 LEAVES = get_args(LeafName)

@@ -36,6 +36,12 @@ class Expectation(Model):
     """Gradient by the weight, shape (C,)."""
     grad_bias: Published | None = None
     """Gradient by the bias, shape (C,)."""
+    double_grad_input: Published | None = None
+    """What a double backward pass gives by the input, shape (N, C, H, W)."""
+    double_grad_weight: Published | None = None
+    """What a double backward pass gives by the weight, shape (C,)."""
+    double_grad_grad_output: Published | None = None
+    """What a double backward pass gives by grad_output, shape (N, C, H, W)."""
     weight: Published | None = None
     """Scale γ, shape (C,)."""
     bias: Published | None = None

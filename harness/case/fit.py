@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 from harness.case.arrays import BUDGET, ArraySpec, Shape, elements
 from harness.case.expect import Expectation
 from harness.case.frozen import shape_of
-from harness.case.steps import Backward, Forward, LoadStep, Parameter, Save, Set, Step
-from harness.trace import RESULTS
+from harness.case.steps import Backward, Cast, Forward, LoadStep, Parameter, Save, Set, Step
+from harness.trace import DOUBLE, IMAGES, LEAVES, RESULTS
 from harness.versions import release
 
 if TYPE_CHECKING:
     from harness.case.model import Case
 
 Misfit = tuple[tuple[str | int, ...], str]
+
+TWICE = ("float32", "float64")
+"""The types of input that a double backward pass is judged for."""
 
 _BY_CHANNEL = "expected shape {}, one number for each channel, found {}"
 
@@ -28,6 +31,7 @@ def misfits(case: Case) -> Iterator[Misfit]:
     yield from _loads(case)
     yield from _later_gradients(case.steps)
     yield from _leaves(case)
+    yield from _seeds(case)
     for index, expectation in enumerate(case.expect):
         for loc, message in _expectation(expectation, case.steps):
             yield ("expect", index, *loc), message
@@ -141,6 +145,49 @@ def _leaves(case: Case) -> Iterator[Misfit]:
             yield loc, "a module without affine has a gradient by the input alone"
 
 
+def _seeds(case: Case) -> Iterator[Misfit]:
+    """Check what double backward passes begin with, and that there are gradients to differentiate.
+
+    Their bounds are derived for float32 and float64.
+    """
+    own: str = case.module.dtype
+    for index, step in enumerate(case.steps):
+        if isinstance(step, Cast) and step.converts:
+            own = step.cast
+        forward = step.forward
+        if forward is None or forward.double_backward is None:
+            continue
+        loc, given = ("steps", index, step.kind, "double_backward"), forward.double_backward
+        dtype = forward.input.dtype or own
+        if forward.grad_output is None:
+            yield loc, "there are no gradients to differentiate; give the step a grad_output"
+        elif forward.grad_output.dtype not in (None, dtype):
+            yield loc, f"it is judged where grad_output has the input's type, {dtype}"
+        if dtype not in TWICE:
+            yield loc, f"it is judged for {' and '.join(TWICE)} alone, and the input is {dtype}"
+        if not dict(given.items()):
+            yield loc, "name a gradient that the loss depends on, as grad_input"
+        for name, spec in given.items():
+            if misfit := _seed_misfit(case, forward, name, spec):
+                yield (*loc, name), misfit
+
+
+def _seed_misfit(case: Case, forward: Forward, name: str, spec: ArraySpec) -> str | None:
+    leaf = name.removeprefix("grad_")
+    if leaf not in forward.requires_grad:
+        return f"there is no {name}: the pass does not require the gradient of {leaf}"
+    if spec.dtype is not None:
+        return f"it has the type of {name}; leave out dtype"
+    if leaf != "input":
+        if leaf not in case.module.present:
+            return f"the module has no {leaf} with these constructor arguments"
+        return state_misfit(spec, _channels(case))
+    shape = forward.input.size
+    if shape is not None and spec.size not in (None, shape):
+        return f"expected shape {list(shape)}, as the input, found {list(spec.size or ())}"
+    return None if shape is None else spec.misfit(shape, like=shape)
+
+
 def _pass(step: Step, steps: Sequence[Step]) -> Forward | None:
     """Return the forward pass that a step does, or whose gradients it takes."""
     if isinstance(step, Backward):
@@ -175,14 +222,16 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
             yield (name,), f"there is no {name} but after a train or eval step"
         elif name != "output" and not later and (not forward or forward.grad_output is None):
             yield (name,), f"there is no {name} unless the step has a grad_output"
-        elif name.startswith("grad_") and step is not None and not _has(name, step, steps):
-            leaf = name.removeprefix("grad_")
+        elif name in DOUBLE and (forward is None or forward.double_backward is None):
+            yield (name,), f"there is no {name} unless the step has a double_backward"
+        elif step is not None and not _has(name, step, steps):
+            leaf = name.rpartition("grad_")[2]
             yield (name,), f"there is no {name}: the pass does not require the gradient of {leaf}"
 
 
-def _has(gradient: str, step: Step, steps: Sequence[Step]) -> bool:
-    forward = _pass(step, steps)
-    return forward is None or gradient.removeprefix("grad_") in forward.requires_grad
+def _has(result: str, step: Step, steps: Sequence[Step]) -> bool:
+    forward, leaf = _pass(step, steps), result.rpartition("grad_")[2]
+    return forward is None or leaf not in LEAVES or leaf in forward.requires_grad
 
 
 def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]]:
@@ -197,12 +246,12 @@ def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]
         found = shape_of(value)
         if value is None or name == "num_batches_tracked":
             continue
-        if name in ("output", "grad_input"):
+        if name in IMAGES:
             shape = forward.input.size if forward else None
             if shape is not None and found != shape:
                 yield name, f"expected shape {list(shape)}, as the input, found {list(found)}"
             continue
-        shapes = {(_channels(case),), *_assigned(name.removeprefix("grad_"), before)}
+        shapes = {(_channels(case),), *_assigned(name.rpartition("grad_")[2], before)}
         if found not in shapes:
             expected = " or ".join(str(list(shape)) for shape in sorted(shapes))
             yield name, _BY_CHANNEL.format(expected, list(found))
@@ -225,7 +274,8 @@ def _cost(step: Step, steps: Sequence[Step]) -> int:
     shape = forward.input.size or ()
     if isinstance(step, Backward):
         return _size(step.backward.grad_output, shape)
-    return (elements(shape) + _size(forward.grad_output, shape)) * forward.repeat
+    twice = 0 if forward.double_backward is None else elements(shape)
+    return (elements(shape) + _size(forward.grad_output, shape) + twice) * forward.repeat
 
 
 def _size(grad_output: ArraySpec | None, shape: Shape) -> int:

@@ -40,6 +40,23 @@ _StateList = Annotated[
 ]
 
 
+class Seeds(Model):
+    """Where a double backward pass begins: the gradients of a loss by the gradients."""
+
+    grad_input: ArrayUnion | None = None
+    """Gradient of the loss by grad_input, in its shape and type."""
+    grad_weight: StateValue | None = None
+    """Gradient of the loss by grad_weight, shape (C,)."""
+    grad_bias: StateValue | None = None
+    """Gradient of the loss by grad_bias, shape (C,)."""
+
+    def items(self) -> Iterator[tuple[str, ArraySpec]]:
+        """Yield the name of each gradient that the loss depends on, and the loss's own by it."""
+        for name in type(self).model_fields:
+            if (spec := getattr(self, name)) is not None:
+                yield name, spec
+
+
 class Forward(Model):
     """A forward pass, and a backward pass if `grad_output` is given."""
 
@@ -49,6 +66,8 @@ class Forward(Model):
     """Gradient of the loss by the output; its shape and type are the input's unless given."""
     requires_grad: tuple[LeafName, ...] = LEAVES
     """What needs a gradient: all unless given. What is left out is a constant to autograd."""
+    double_backward: Seeds | None = None
+    """Differentiates the gradients, too; float32 and float64 alone."""
     repeat: Annotated[StrictInt, Field(ge=1, le=100_000)] = 1
     """How often the step is executed, each time on the same data."""
     raises: Raises | None = None

@@ -13,8 +13,17 @@ from harness.compare.judged import Account, Assessed, Declarations
 from harness.compare.question import Question, question, real, row
 from harness.compare.stack import Stack
 from harness.dtypes import name_of
-from harness.oracle import RUNNING, Declared, Quantity, Step, quantities_of, standard_accuracy
-from harness.trace import Array, StepTrace, same_bits
+from harness.oracle import (
+    RUNNING,
+    AnyQuantity,
+    Declared,
+    Quantity,
+    Step,
+    quantities_of,
+    quantities_of_double,
+    standard_accuracy,
+)
+from harness.trace import IMAGES, Array, StepTrace, same_bits
 
 _ELEMENTS = 2**16
 """Most elements of a quantity that are stacked: beyond it a stack is no faster, only larger."""
@@ -71,7 +80,7 @@ class _Form:
 
     step: Step
     accuracy: str
-    quantities: list[tuple[Quantity, tuple[int, ...]]]
+    quantities: list[tuple[AnyQuantity, tuple[int, ...]]]
     declared: dict[Declarations, Declared | None] = field(default_factory=dict)
 
     @classmethod
@@ -84,10 +93,10 @@ class _Form:
         if not real(step):  # without elements, torch takes types that it computes nothing in
             return None
         images, row = step.input.shape, (step.channels,)
-        quantities = [
-            (quantity, images if quantity in ("output", "grad_input") else row)
-            for quantity in sorted(quantities_of(step), key=RUNNING.__contains__)
-        ]
+        computed: list[AnyQuantity] = sorted(quantities_of(step), key=RUNNING.__contains__)
+        if asks.seeds:
+            computed = [*quantities_of_double(step), *computed]
+        quantities = [(each, images if each in IMAGES else row) for each in computed]
         return cls(step, accuracy or standard_accuracy(name_of(step.input.dtype)), quantities)
 
     def declares(self, declarations: Declarations) -> Declared | None:
@@ -206,7 +215,7 @@ def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:
 
 def _computed(
     form: _Form, before: Mapping[str, Array | None], done: StepTrace
-) -> Iterator[tuple[Quantity, Array]]:
+) -> Iterator[tuple[AnyQuantity, Array]]:
     """Yield those quantities of a step that the implementation has in the expected shape."""
     failed = done.raised is not None and done.raised.phase == "forward"
     # A step that raised before its update owes none.

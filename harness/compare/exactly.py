@@ -7,10 +7,26 @@ types.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from types import MappingProxyType
+from typing import cast
 
-from harness.oracle import RUNNING, Channels, Declared, Expected, Quantity, Results, Step, exact
+from harness.oracle import (
+    RUNNING,
+    AnyQuantity,
+    Channels,
+    Declared,
+    DoubleQuantity,
+    Expected,
+    Quantity,
+    Results,
+    Step,
+    double_backward,
+    exact,
+)
+from harness.trace import DOUBLE, LEAVES, Array
 
 
 class Exact:
@@ -24,19 +40,31 @@ class Exact:
         same input and eps as some of this step's.
     channels : slice or index array
         For each channel of `update`, the one of `step`.
+    seeds : mapping of str to array
+        Where a double backward pass of `step` begins, by the names of gradients.
     """
 
     def __init__(
-        self, step: Step, update: Step | None = None, channels: Channels = slice(None)
+        self,
+        step: Step,
+        update: Step | None = None,
+        channels: Channels = slice(None),
+        seeds: Mapping[str, Array] = MappingProxyType({}),
     ) -> None:
         self._step, self._update, self._channels = step, update or step, channels
+        self._seeds = seeds
+        self._twice: dict[str, Mapping[DoubleQuantity, Expected]] = {}
+
+    @cached_property
+    def _alone(self) -> Step:
+        """The step, without the update where output and gradients do not depend on it."""
+        if not self._step.batch_statistics:
+            return self._step
+        return replace(self._step, running_mean=None, running_var=None, factor=None)
 
     @cached_property
     def _returned(self) -> Results:
-        step = self._step
-        if not step.batch_statistics:
-            return exact(step)
-        return exact(replace(step, running_mean=None, running_var=None, factor=None))
+        return exact(self._alone)
 
     @cached_property
     def _left(self) -> Results:
@@ -45,11 +73,17 @@ class Exact:
 
     def updating(self, update: Step) -> Exact:
         """Return the same output and gradients, with the running statistics of another step."""
-        other = Exact(self._step, update)
-        other.__dict__["_returned"] = self._returned
+        other = Exact(self._step, update, seeds=self._seeds)
+        other.__dict__["_returned"], other._twice = self._returned, self._twice
         return other
 
-    def expected(self, quantity: Quantity, accuracy: str, declared: Declared | None) -> Expected:
+    def _double(self, accuracy: str) -> Mapping[DoubleQuantity, Expected]:
+        if accuracy not in self._twice:
+            begun = [self._seeds.get(f"grad_{leaf}") for leaf in LEAVES]
+            self._twice[accuracy] = double_backward(self._alone, *begun, accuracy=accuracy)
+        return self._twice[accuracy]
+
+    def expected(self, quantity: AnyQuantity, accuracy: str, declared: Declared | None) -> Expected:
         """Return what is expected of a quantity in an accuracy class.
 
         Raises
@@ -57,5 +91,7 @@ class Exact:
         ValueError
             The step doesn't compute the quantity.
         """
+        if quantity in DOUBLE:
+            return self._double(accuracy)[cast("DoubleQuantity", quantity)]
         results = self._left if quantity in RUNNING else self._returned
-        return results.expected(quantity, accuracy, declared)
+        return results.expected(cast("Quantity", quantity), accuracy, declared)

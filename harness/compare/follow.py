@@ -7,7 +7,7 @@ that made it, and only there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -80,6 +80,21 @@ class Asked:
             return gradient
         with np.errstate(all="ignore"):
             return None if gradient.dtype.kind == "c" else gradient.astype(given.dtype)
+
+    @cached_property
+    def seeds(self) -> Mapping[str, Array]:
+        """Where a double backward pass begins, read-only: by the name of each gradient."""
+        forward, given = self.step.forward, self.input
+        twice = None if forward is None else forward.double_backward
+        if twice is None or given is None:
+            return {}
+        channels, own = (given.shape[1],), self.dtype
+        return {
+            name: _values(spec, given.shape, name_of(given.dtype), given)
+            if name == "grad_input"
+            else _values(spec, channels, own, None)
+            for name, spec in twice.items()
+        }
 
 
 def _values(spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None) -> Array:

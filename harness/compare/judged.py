@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.compare.follow import Asked
 from harness.compare.question import Question
 from harness.compare.stack import Figures
-from harness.oracle import Declared, Expected, Quantity, Step, ratios
+from harness.oracle import AnyQuantity, Declared, Expected, Step, ratios
 from harness.oracle.arithmetic import distance
 from harness.semantics import TORCH, Semantics
 from harness.trace import Array, StepTrace, Trace
@@ -43,7 +43,7 @@ class Judged:
     question: Question
     accuracy: str
     declared: Declared | None
-    quantity: Quantity
+    quantity: AnyQuantity
     figures: Figures
 
     @cached_property
@@ -110,8 +110,8 @@ class Assessed:
     question: Question | None = None
     accuracy: str = ""
     declared: Declared | None = None
-    computed: dict[Quantity, Array] = field(default_factory=dict)
-    figures: dict[Quantity, Figures] = field(default_factory=dict)
+    computed: dict[AnyQuantity, Array] = field(default_factory=dict)
+    figures: dict[AnyQuantity, Figures] = field(default_factory=dict)
     consistency: Figures | None = None
     start: Mapping[str, Array | None] | None = None
 

@@ -14,7 +14,7 @@ from harness.compare.follow import Asked
 from harness.dtypes import FLOATING, name_of
 from harness.oracle import Step
 from harness.semantics import TORCH, Semantics
-from harness.trace import Array
+from harness.trace import LEAVES, Array
 
 
 @dataclass(eq=False)
@@ -31,6 +31,8 @@ class Question:
     factor: float | None
     grad_output: Array | None
     unbiased: bool
+    seeds: Mapping[str, Array]
+    """Where a double backward pass begins, by the names of gradients; empty where there is none."""
 
     @property
     def form(self) -> tuple[object, ...]:
@@ -43,6 +45,7 @@ class Question:
             self.factor is None,
             self.unbiased,
             *[None if array is None else (array.dtype, array.shape) for array in held],
+            *[(name, seed.dtype, seed.shape) for name, seed in self.seeds.items()],
         )
 
     @property
@@ -52,7 +55,8 @@ class Question:
         if not self.batch_statistics:
             held += [self.running_mean, self.running_var]
         arrays = [None if array is None else array.tobytes() for array in held]
-        return id(self.input), id(self.grad_output), self.eps, *arrays
+        seeds = [seed.tobytes() for seed in self.seeds.values()]
+        return id(self.input), id(self.grad_output), self.eps, *arrays, *seeds
 
     @cached_property
     def step(self) -> Step:
@@ -79,7 +83,7 @@ class Question:
     @cached_property
     def exact(self) -> Exact:
         """The exact results of this step alone; errors as of `step`."""
-        return Exact(self.step)
+        return Exact(self.step, seeds=self.seeds)
 
 
 def question(
@@ -121,6 +125,8 @@ def question(
     if training and not asked.track:
         mean = variance = None
     updates = training and asked.of is None and mean is not None and variance is not None
+    of = {"grad_input": given, **{f"grad_{name}": _held(before, name) for name in LEAVES[1:]}}
+    seeds = asked.seeds if gradients else {}
     return Question(
         input=given,
         eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
@@ -132,12 +138,18 @@ def question(
         factor=_factor(asked, before, semantics) if updates else None,
         grad_output=asked.grad_output if gradients else None,
         unbiased=semantics.running_var is None,
+        seeds={name: seed for name, seed in seeds.items() if _fits(seed, of[name])},
     )
 
 
 def row(array: Array) -> Array:
     """Return what holds a value for each channel; without axes it is that of the one channel."""
     return array if array.ndim else array.reshape(1)
+
+
+def _fits(seed: Array, of: Array | None) -> bool:
+    """Whether a loss can depend so on the gradient of an array; torch refuses any other shape."""
+    return of is not None and seed.shape == of.shape
 
 
 def _held(before: Mapping[str, Array | None], name: str) -> Array | None:

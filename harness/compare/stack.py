@@ -19,17 +19,17 @@ from harness.compare.question import Question
 from harness.dtypes import precision
 from harness.oracle import (
     RUNNING,
+    AnyQuantity,
     Channels,
     Declared,
     Expected,
-    Quantity,
     Step,
     ratios,
     self_consistent,
 )
 from harness.oracle.arithmetic import distance
 from harness.oracle.judge import within
-from harness.trace import Array
+from harness.trace import IMAGES, Array
 from harness.verdicts import CLASSES
 
 _IMAGES = 4
@@ -81,7 +81,7 @@ class Stack:
     declared: Declared | None
     worked: Exact | None = None
 
-    def figures(self, quantity: Quantity, computed: Sequence[Array]) -> list[Figures]:
+    def figures(self, quantity: AnyQuantity, computed: Sequence[Array]) -> list[Figures]:
         """Return the figures of one quantity, for each execution.
 
         Parameters
@@ -160,12 +160,13 @@ class Stack:
                 places[content] = len(distinct)
                 distinct.append(each)
         if len(distinct) == len(contents):
-            return Exact(self._step), slice(None)
+            return Exact(self._step, seeds=_seeds(distinct)), slice(None)
         of = np.array([places[content] for content in contents])
         channels = distinct[0].step.channels
         rows = (of[:, None] * channels + np.arange(channels)).ravel()
         updates = distinct[0].factor is not None
-        return Exact(_stacked(distinct), self._step if updates else None, rows), rows
+        update = self._step if updates else None
+        return Exact(_stacked(distinct), update, rows, _seeds(distinct)), rows
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -180,9 +181,9 @@ class Stack:
             array = array.transpose(0, 2, 1, 3)
         return array.reshape(executions, array.size // executions)
 
-    def _channel(self, quantity: Quantity, at: NDArray[np.intp]) -> NDArray[np.intp]:
+    def _channel(self, quantity: AnyQuantity, at: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the channels of elements whose indices in C order are given."""
-        if quantity not in ("output", "grad_input"):
+        if quantity not in IMAGES:
             return at
         if len(self._shape) != _IMAGES:
             return at // self._shape[1]
@@ -229,6 +230,11 @@ def _stacked(questions: Sequence[Question]) -> Step:
         grad_output=joined("grad_output"),
         unbiased=first.unbiased,
     )
+
+
+def _seeds(questions: Sequence[Question]) -> dict[str, Array]:
+    """Return where the double backward passes of all questions begin."""
+    return {name: _joined([each.seeds[name] for each in questions]) for name in questions[0].seeds}
 
 
 def _joined(arrays: Sequence[Array]) -> Array:

@@ -143,6 +143,13 @@ def _gradients(worked: Worked, target: Assessed) -> Iterator[Block]:
     at = _worst(target.judged.get("grad_input"), worked.step.input.shape)
     yield Words("Gradients, with g the gradient of the output and x̂ = (x − μ) / √(σ² + ε):")
     yield Lines(tuple(worked.backward(at)))
+    if target.question is not None and target.question.seeds:
+        yield Words(
+            "The gradients are differentiated: double_grad_input, double_grad_weight and "
+            "double_grad_grad_output are those of L = "
+            f"{' + '.join(f'Σ gg_{name[5:]}·{name}' for name in target.question.seeds)} "
+            "(docs/tolerances.md, Double backward)."
+        )
 
 
 def _worst(judged: Judged | None, shape: tuple[int, ...]) -> tuple[int, ...]:

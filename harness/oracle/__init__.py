@@ -15,21 +15,28 @@ from harness.oracle.accuracy import (
 from harness.oracle.consistency import self_consistent
 from harness.oracle.judge import Expected, ratios, ulps
 from harness.oracle.results import QUANTITIES, RUNNING, Quantity, Results, exact, quantities_of
+from harness.oracle.second import DoubleQuantity, double_backward, quantities_of_double
 from harness.oracle.step import Channels, Step, rows, unrows
+
+AnyQuantity = Quantity | DoubleQuantity
 
 __all__ = [
     "ACCURACIES",
     "QUANTITIES",
     "RUNNING",
     "Accuracy",
+    "AnyQuantity",
     "Channels",
     "Declared",
+    "DoubleQuantity",
     "Expected",
     "Quantity",
     "Results",
     "Step",
+    "double_backward",
     "exact",
     "quantities_of",
+    "quantities_of_double",
     "ratios",
     "rows",
     "self_consistent",

@@ -43,7 +43,7 @@ from harness.oracle.judge import Expected
 from harness.oracle.results import exact
 from harness.oracle.step import Step, column, rows, unrows
 
-SecondQuantity = Literal["grad_input", "grad_weight", "grad_grad_output"]
+DoubleQuantity = Literal["double_grad_input", "double_grad_weight", "double_grad_grad_output"]
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Term:
         return len(self.factors) + 2 * (self.over_n + 1) + subtractions + terms
 
 
-TRAINING: dict[SecondQuantity, tuple[Term, ...]] = {
-    "grad_input": (
+TRAINING: dict[DoubleQuantity, tuple[Term, ...]] = {
+    "double_grad_input": (
         Term(1, "krg"),
         Term(-1, "krS", 1),
         Term(-1, "krrrPd", 1),
@@ -77,8 +77,8 @@ TRAINING: dict[SecondQuantity, tuple[Term, ...]] = {
         Term(-1, "wrrrPh", 1),
         Term(1, "wrrrPT", 2),
     ),
-    "grad_weight": (Term(1, "rX"), Term(-1, "rTS", 1), Term(-1, "rrrRP", 1)),
-    "grad_grad_output": (
+    "double_grad_weight": (Term(1, "rX"), Term(-1, "rTS", 1), Term(-1, "rrrRP", 1)),
+    "double_grad_grad_output": (
         Term(1, "wrh"),
         Term(-1, "wrT", 1),
         Term(-1, "wrrrRd", 1),
@@ -88,10 +88,10 @@ TRAINING: dict[SecondQuantity, tuple[Term, ...]] = {
 }
 """Where batch statistics normalise. Factors are one letter each, as in the module's docstring."""
 
-EVALUATION: dict[SecondQuantity, tuple[Term, ...]] = {
-    "grad_input": (Term(1, "krg"),),
-    "grad_weight": (Term(1, "rX"),),
-    "grad_grad_output": (Term(1, "wrh"), Term(1, "krd"), Term(1, "l")),
+EVALUATION: dict[DoubleQuantity, tuple[Term, ...]] = {
+    "double_grad_input": (Term(1, "krg"),),
+    "double_grad_weight": (Term(1, "rX"),),
+    "double_grad_grad_output": (Term(1, "wrh"), Term(1, "krd"), Term(1, "l")),
 }
 """Where running statistics normalise."""
 
@@ -126,7 +126,7 @@ def double_backward(
     *,
     accuracy: str | Accuracy | None = None,
     arithmetic: Arithmetic | None = None,
-) -> dict[SecondQuantity, Expected]:
+) -> dict[DoubleQuantity, Expected]:
     """Return exact values and bounds of the double backward pass.
 
     Parameters
@@ -145,8 +145,9 @@ def double_backward(
     Returns
     -------
     dict of str to Expected
-        grad_input, grad_grad_output (input's shape) and, with a weight, grad_weight (C,). What
-        is not finite, or could have left the range on the way, is not judged.
+        double_grad_input, double_grad_grad_output (input's shape) and, with a weight,
+        double_grad_weight (C,). What is not finite, or could have left the range on the way, is
+        not judged.
 
     Raises
     ------
@@ -163,10 +164,18 @@ def double_backward(
         f, bounds = forward(step, arithmetic), exact(step).bounds(name, None)
         factors = _factors(step, f, bounds, given)
         return {
-            quantity: _expected(step, quantity, terms, factors, bounds)
-            for quantity, terms in table.items()
-            if quantity != "grad_weight" or step.weight is not None
+            quantity: _expected(step, quantity, table[quantity], factors, bounds)
+            for quantity in quantities_of_double(step)
         }
+
+
+def quantities_of_double(step: Step) -> tuple[DoubleQuantity, ...]:
+    """Return the quantities that the double backward pass of a step computes."""
+    return tuple(
+        quantity
+        for quantity in TRAINING
+        if quantity != "double_grad_weight" or step.weight is not None
+    )
 
 
 def _check(step: Step, given: Mapping[str, Array]) -> None:
@@ -234,13 +243,13 @@ def _factors(
 
 def _expected(
     step: Step,
-    quantity: SecondQuantity,
+    quantity: DoubleQuantity,
     terms: tuple[Term, ...],
     factors: Mapping[str, Factor],
     bounds: Bounds,
 ) -> Expected:
-    images = quantity != "grad_weight"
-    shape = (step.channels, step.count if images else 1)
+    images = quantity != "double_grad_weight"
+    shape = rows(step.input).shape if images else (step.channels, 1)
     to = bounds.types.output if images else bounds.types.parameter
     value: Wide = factors["r"].value * np.zeros(shape)
     bound, reach = np.zeros(shape), np.zeros(shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
 from harness.targets.support import Unsupported, constructed, numeric
-from harness.trace import STATE, Array
+from harness.trace import DOUBLE, STATE, Array
 
 
 def construct(cls: type[Any], config: ModuleConfig) -> ArraySubject:
@@ -20,6 +20,16 @@ def construct(cls: type[Any], config: ModuleConfig) -> ArraySubject:
     if "dtype" in arguments:
         arguments["dtype"] = dtype(arguments["dtype"])
     return ArraySubject(constructed(cls, arguments))
+
+
+def _named(method: str, names: Sequence[str], returned: object) -> Mapping[str, Array | None]:
+    """Return the arrays of a tuple by their names."""
+    if not isinstance(returned, tuple | list) or len(returned) != len(names):
+        raise TypeError(f"{method} gives no tuple of {', '.join(names)}")
+    return {
+        name: None if value is None else numeric(value, name)
+        for name, value in zip(names, returned, strict=True)
+    }
 
 
 _SAVED = "saved_for_backward"
@@ -50,7 +60,11 @@ class ArraySubject:
         return self.calls, getattr(self.module, _SAVED, None)
 
     def backward(
-        self, grad_output: Array, saved: tuple[int, object] | None = None
+        self,
+        grad_output: Array,
+        saved: tuple[int, object] | None = None,
+        *,
+        twice: bool = False,  # noqa: ARG002  # an array class has no graph to keep
     ) -> Mapping[str, Array | None]:
         """Return the gradients of the latest forward pass, or of the one that is kept.
 
@@ -62,14 +76,13 @@ class ArraySubject:
         backward = self._method("backward")
         if saved is not None:
             self._restore(*saved)
-        gradients = backward(grad_output)
-        names = ("grad_input", "grad_weight", "grad_bias")
-        if not isinstance(gradients, tuple | list) or len(gradients) != len(names):
-            raise TypeError(f"backward gives no tuple of {', '.join(names)}")
-        return {
-            name: None if value is None else numeric(value, name)
-            for name, value in zip(names, gradients, strict=True)
-        }
+        return _named("backward", ("grad_input", "grad_weight", "grad_bias"), backward(grad_output))
+
+    def double_backward(self, seeds: Mapping[str, Array]) -> Mapping[str, Array | None]:
+        """Return the gradients of the latest `backward`'s, by the names of `DOUBLE`."""
+        differentiate = self._method("double_backward")
+        given = {f"gg_{name.removeprefix('grad_')}": seed for name, seed in seeds.items()}
+        return _named("double_backward", DOUBLE, differentiate(**given))
 
     def _restore(self, call: int, saved: object) -> None:
         if hasattr(self.module, _SAVED):

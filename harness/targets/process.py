@@ -19,7 +19,7 @@ from harness.errors import InvalidInput
 from harness.exits import ending
 from harness.targets import wire
 from harness.targets.base import Crashed, TimedOut
-from harness.targets.forward_only import lacking_gradients, without_gradients
+from harness.targets.lacking import lacking, without
 from harness.trace import Trace
 
 PATIENCE = 1.0
@@ -213,9 +213,9 @@ class ProcessTarget:
         Crashed, TimedOut
             The worker gave no answer that could be judged.
         """
-        lacking = self.hello.lacks(case)
-        if lacking is not None:
-            return Trace(unsupported=lacking)
+        reason = self.hello.lacks(case)
+        if reason is not None:
+            return Trace(unsupported=reason)
         try:
             return self._execute(case)
         except BaseException:
@@ -229,7 +229,9 @@ class ProcessTarget:
             except OSError as error:
                 raise Crashed(f"the worker cannot be started again: {error}") from None
         self._number += 1
-        asked = case if self.hello.backward else without_gradients(case)
+        asked = case
+        for missing in self.hello.missing:
+            asked = without(missing, asked)
         message = wire.case_message(asked, self._number)
         found = self._ask("trace", wire.line(case=message), wire.most_bytes(case)).trace
         if found is None or found.number != self._number:
@@ -239,9 +241,9 @@ class ProcessTarget:
             trace = found.trace(case)
         except ValueError as error:
             raise Crashed(f"the worker's answer is no trace of the case: {error}") from None
-        if self.hello.backward:
-            return trace
-        return lacking_gradients(case, trace, "the worker has no backward")
+        for missing in self.hello.missing:
+            trace = lacking(missing, case, trace, f"the worker has no {missing}")
+        return trace
 
     def _start(self) -> wire.Hello:
         self._conversation = Conversation(self._command)

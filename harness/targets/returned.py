@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from harness.case.layouts import describe
-from harness.trace import Array, same_bits
+from harness.trace import DOUBLE, Array, same_bits
 
 
 class Returned:
@@ -56,7 +56,7 @@ class Results:
             self._results[name] = None
             return
         self._results[name] = copied = value.copy(order="K")
-        if value.ndim == 4:  # noqa: PLR2004  # memory formats are of 4-D arrays
+        if value.ndim == 4 and name not in DOUBLE:  # noqa: PLR2004  # formats are of 4-D arrays
             self._layouts[name] = describe(value)
         if self._returned is not None:
             self._returned.keep(name, value, copied)
@@ -68,3 +68,9 @@ class Results:
         for leaf in leaves:
             name = f"grad_{leaf}"
             self.keep(name, gradients[name])
+
+    def keep_double(self, found: Mapping[str, Array | None], leaves: Collection[str]) -> None:
+        """Keep what a double backward pass gives, by some of `LEAVES` and by grad_output."""
+        for name in DOUBLE:
+            if name.removeprefix("double_grad_") in (*leaves, "grad_output"):
+                self.keep(name, found[name])

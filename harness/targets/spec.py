@@ -26,7 +26,7 @@ from harness.targets.base import (
     Target,
     TargetInfo,
 )
-from harness.targets.forward_only import lacking_gradients, without_gradients
+from harness.targets.lacking import lacking, without
 from harness.trace import Trace
 
 GROUP = "bn_harness.targets"
@@ -210,4 +210,4 @@ def _runner(
 
 
 def _forward_only(run: Callable[[Case], Trace], reason: str, case: Case) -> Trace:
-    return lacking_gradients(case, run(without_gradients(case)), reason)
+    return lacking("backward", case, run(without("backward", case)), reason)

@@ -24,8 +24,19 @@ class Subject(Protocol):
         self,
         grad_output: Array,
         saved: Any = None,  # noqa: ANN401  # what `saved` returns
+        *,
+        twice: bool = False,
     ) -> Mapping[str, Array | None]:
-        """Return the gradients of the latest forward pass, or of a kept one, by their names."""
+        """Return the gradients of the latest forward pass, or of a kept one, by their names.
+
+        With `twice`, a `double_backward` of them will follow.
+        """
+
+    def double_backward(self, seeds: Mapping[str, Array]) -> Mapping[str, Array | None]:
+        """Return the gradients of the latest `backward`'s, by the names of `DOUBLE`.
+
+        `seeds` are those of a loss by gradients that there are, by the names of these.
+        """
 
     def held(self) -> Mapping[str, Any]:
         """Return what holds the arrays of `STATE`; None where there is nothing."""

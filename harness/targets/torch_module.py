@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
 from harness.targets.support import Unsupported, constructed
-from harness.trace import LEAVES, STATE, Array
+from harness.trace import DOUBLE, LEAVES, STATE, Array
 
 _BFLOAT16 = dtype("bfloat16")
 
@@ -66,6 +67,34 @@ def to_array(tensor: torch.Tensor) -> Array:
     return tensor.numpy()
 
 
+_LACKS = re.compile("not currently support double backward|derivative for '.*' is not implemented")
+"""What torch says of compiled modules and of operators that cannot be differentiated twice."""
+
+
+def _or_zeros(gradient: torch.Tensor | None, leaf: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(leaf) if gradient is None else gradient
+
+
+def _differentiable(gradient: torch.Tensor) -> bool:
+    """Whether autograd knows what a gradient depends on, and no function on the way refuses.
+
+    One that is ``once_differentiable`` leaves a node that raises, and that is not come by on the
+    way to the input alone.
+    """
+    if not gradient.requires_grad:
+        return False
+    waiting, seen = [gradient.grad_fn], set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if node.name() == "torch::autograd::Error":
+            return False
+        seen.add(node)
+        waiting += [following for following, _ in node.next_functions]
+    return True
+
+
 def _finder(module: torch.nn.Module) -> Callable[[str], Any]:
     """Return what finds an attribute of a module by its name; None where there is none."""
     if type(module) is not torch.nn.BatchNorm2d:
@@ -83,6 +112,7 @@ class ModuleSubject:
         self.device = device
         self.run = run
         self.latest: Passed | None = None
+        self.differentiable: tuple[dict[str, Any], dict[str, torch.Tensor]] = {}, {}
 
     def mode(self, training: bool) -> None:
         """Call train() or eval()."""
@@ -115,7 +145,7 @@ class ModuleSubject:
         return self.latest
 
     def backward(
-        self, grad_output: Array, saved: Passed | None = None
+        self, grad_output: Array, saved: Passed | None = None, *, twice: bool = False
     ) -> Mapping[str, Array | None]:
         """Return the gradients of the latest forward pass, or of a kept one, by autograd."""
         passed = saved or self.latest
@@ -123,13 +153,48 @@ class ModuleSubject:
             raise RuntimeError("backward without a forward pass")
         output, leaves = passed
         found: dict[str, Array | None] = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
+        of_output = self._here(grad_output)
         gradients = torch.autograd.grad(
-            output, list(leaves.values()), self._here(grad_output), allow_unused=True
+            output,
+            list(leaves.values()),
+            of_output.requires_grad_() if twice else of_output,
+            allow_unused=True,
+            create_graph=twice,
         )
         for name, gradient in zip(leaves, gradients, strict=True):
             if gradient is not None:
                 found[name] = to_array(gradient)
+        if twice:
+            by = {"grad_grad_output": of_output, **leaves}
+            self.differentiable = dict(zip(leaves, gradients, strict=True)), by
         return found
+
+    def double_backward(self, seeds: Mapping[str, Array]) -> Mapping[str, Array | None]:
+        """Return the gradients of the gradients, by autograd; what none depends on gets zeros.
+
+        Raises
+        ------
+        Unsupported
+            The module's backward pass cannot be differentiated, and says so.
+        """
+        gradients, by = self.differentiable
+        there = {name: tensor for name in seeds if (tensor := gradients[name]) is not None}
+        leaves = {name: by.get(name.removeprefix("double_")) for name in DOUBLE}
+        asked = [leaf for leaf in leaves.values() if leaf is not None]
+        given = [self._here(seeds[name]) for name in there]
+        if not all(map(_differentiable, there.values())):
+            raise Unsupported("the backward pass is not made of what autograd differentiates")
+        try:
+            found = torch.autograd.grad([*there.values()], asked, given, allow_unused=True)
+        except RuntimeError as error:
+            if _LACKS.search(str(error)) is None:
+                raise
+            raise Unsupported(str(error)) from None
+        answers = iter(found)
+        return {
+            name: None if leaf is None else to_array(_or_zeros(next(answers), leaf))
+            for name, leaf in leaves.items()
+        }
 
     def _leaves(self, given: torch.Tensor, asked: Collection[str]) -> dict[str, torch.Tensor]:
         """Return what has a gradient, by the gradient's name: the input and the parameters."""

@@ -69,6 +69,7 @@ def hello() -> dict[str, Any]:
         },
         "dtypes": list(DTYPES),
         "backward": True,
+        "double_backward": True,
         "state_dict": True,
         "declares": [
             {"parameters": name, "statistics": name, "reason": reason.format(name)}
@@ -254,7 +255,8 @@ class Walk:
         if index in self.awaited:
             self.passed[index] = given, output, leaves
         if "grad_output" in what:
-            self.backward(given, output, leaves, Memory(what["grad_output"]), record)
+            seeds = {name: Memory(each) for name, each in what.get("double_backward", {}).items()}
+            self.backward(given, output, leaves, Memory(what["grad_output"]), record, seeds=seeds)
 
     def parameters(self) -> dict[str, torch.Tensor]:
         """Return the parameters that have gradients."""
@@ -267,7 +269,7 @@ class Walk:
             raise Unsupported("the step whose gradients are taken gave no output")
         given, output, leaves = self.passed[what["of"]]
         record["results"] = {}
-        self.backward(given, output, leaves, Memory(what["grad_output"]), record)
+        self.backward(given, output, leaves, Memory(what["grad_output"]), record, seeds={})
 
     def backward(
         self,
@@ -276,19 +278,48 @@ class Walk:
         leaves: dict[str, torch.Tensor | None],
         grad_output: Memory,
         record: dict[str, Any],
+        *,
+        seeds: dict[str, Memory],
     ) -> None:
-        """Record the gradients of an output by autograd."""
+        """Record the gradients of an output by autograd, and with seeds the gradients of these."""
         record["phase"] = "backward"
+        of_output = grad_output.tensor.requires_grad_() if seeds else grad_output.tensor
         try:
             there = {name: each for name, each in leaves.items() if each is not None}
             gradients = torch.autograd.grad(
-                output, list(there.values()), grad_output.tensor, allow_unused=True
+                output, list(there.values()), of_output, allow_unused=True, create_graph=bool(seeds)
             )
             found = dict(zip(there, gradients))  # noqa: B905  # Python 3.8 has no strict
             for name in leaves:
                 record["results"]["grad_" + name] = packed(found.get(name))
+            if seeds:
+                self.twice(found, dict(leaves, grad_output=of_output), seeds, record)
         finally:
-            record["input_changed"] = given.changed() or grad_output.changed()
+            changed = [memory.changed() for memory in (given, grad_output, *seeds.values())]
+            record["input_changed"] = any(changed)
+
+    def twice(
+        self,
+        gradients: dict[str, Any],
+        leaves: dict[str, torch.Tensor | None],
+        seeds: dict[str, Memory],
+        record: dict[str, Any],
+    ) -> None:
+        """Record the gradients of gradients; what none of them depends on has zeros."""
+        by = {name: leaf for name, leaf in leaves.items() if name != "bias"}
+        there = {name: leaf for name, leaf in by.items() if leaf is not None}
+        begun = [(gradients.get(name[5:]), seed.tensor) for name, seed in seeds.items()]
+        outputs = [gradient for gradient, _ in begun if gradient is not None]
+        given = [seed for gradient, seed in begun if gradient is not None]
+        if not outputs:  # the parameters were taken away
+            return
+        answers = torch.autograd.grad(outputs, list(there.values()), given, allow_unused=True)
+        found = dict(zip(there, answers))  # noqa: B905  # Python 3.8 has no strict
+        for name, leaf in by.items():
+            gradient = found.get(name)
+            if leaf is not None and gradient is None:
+                gradient = torch.zeros_like(leaf)
+            record["results"]["double_grad_" + name] = packed(gradient)
 
     def assign(self, name: str, value: Any) -> None:  # noqa: ANN401  # what an attribute can be
         """Assign a number, None, a tensor or a parameter to an attribute."""

@@ -314,6 +314,88 @@ def test_what_requires_a_gradient_is_checked(module, step, told):
     assert told in only_mistake(f"{text}train: {{input: {ONES}, {step}}}\n")
 
 
+GRADIENT = "grad_output: {fill: ones}"
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "told"),
+    [
+        ("", "double_backward: {grad_bias: [1, 2]}", "there are no gradients to differentiate"),
+        ("", GRADIENT + ", double_backward: {}", "name a gradient that the loss"),
+        (
+            "",
+            GRADIENT + ", requires_grad: [input], double_backward: {grad_bias: [1, 2]}",
+            "there is no grad_bias: the pass does not require the gradient of bias",
+        ),
+        (
+            ", affine: false",
+            GRADIENT + ", double_backward: {grad_weight: [1, 2]}",
+            "the module has no weight with these constructor arguments",
+        ),
+        (
+            "",
+            GRADIENT + ", double_backward: {grad_weight: [1]}",
+            "expected shape [2], one number for each channel, found [1]",
+        ),
+        (
+            "",
+            GRADIENT + ", double_backward: {grad_input: {fill: ones, shape: [1]}}",
+            "expected shape [2, 2, 1, 1], as the input, found [1]",
+        ),
+        (
+            "",
+            GRADIENT + ", double_backward: {grad_input: {fill: ones, dtype: float64}}",
+            "it has the type of grad_input; leave out dtype",
+        ),
+        (
+            ", dtype: bfloat16",
+            GRADIENT + ", double_backward: {grad_bias: [1, 2]}",
+            "it is judged for float32 and float64 alone, and the input is bfloat16",
+        ),
+        (
+            "",
+            "grad_output: {fill: ones, dtype: float64}, double_backward: {grad_bias: [1, 2]}",
+            "it is judged where grad_output has the input's type, float32",
+        ),
+        (
+            "",
+            GRADIENT + ", double_backward: {grad_inptu: {fill: ones}}",
+            "did you mean 'grad_input'?",
+        ),
+    ],
+)
+def test_what_a_double_backward_pass_begins_with_is_checked(module, step, told):
+    """There are gradients to differentiate, of a type that is judged, and each is named."""
+    text = STEP.replace("num_features: 2", f"num_features: 2{module}")
+
+    assert told in only_mistake(f"{text}train: {{input: {ONES}, {step}}}\n")
+
+
+def test_the_type_of_a_double_backward_pass_is_that_after_a_cast():
+    """A module that is cast to float16 before has float16 inputs."""
+    cast = STEP + "cast: float16\n    - "
+    found = only_mistake(
+        f"{cast}train: {{input: {ONES}, grad_output: {{fill: ones}}, "
+        "double_backward: {grad_bias: [1, 2]}}\n"
+    )
+
+    assert found.endswith("and the input is float16")
+
+
+def test_second_gradients_are_published_where_they_are_computed():
+    """An expectation of them stands after a step with a double backward pass, in their shapes."""
+    step = f"train: {{input: {ONES}, grad_output: {{fill: ones}}"
+    after = "  expect:\n    - {after: 1, double_grad_weight: [0, 0]}\n"
+    seeds = ", double_backward: {grad_bias: [1, 2]}"
+    wrong = after.replace("double_grad_weight", "double_grad_input")
+
+    assert mistakes(f"{STEP}{step}{seeds}}}\n{after}") == []
+    assert only_mistake(f"{STEP}{step}}}\n{after}") == (
+        "there is no double_grad_weight unless the step has a double_backward"
+    )
+    assert "expected shape [2, 2, 1, 1]" in only_mistake(f"{STEP}{step}{seeds}}}\n{wrong}")
+
+
 def test_a_gradient_that_is_not_required_cannot_be_published():
     """An expectation of it is a mistake, which says why."""
     step = f"train: {{input: {ONES}, grad_output: {{fill: ones}}, requires_grad: [input]}}\n"

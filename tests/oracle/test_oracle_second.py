@@ -69,9 +69,9 @@ def differences(step: Step, seeds: dict[str, np.ndarray]) -> dict[str, list[mpma
     """Differentiate L by central differences of 2^-300."""
     n = step.input.shape[1]
     places = {
-        "grad_input": [f"x{i}" for i in range(n)],
-        "grad_weight": ["w0"],
-        "grad_grad_output": [f"g{i}" for i in range(n)],
+        "double_grad_input": [f"x{i}" for i in range(n)],
+        "double_grad_weight": ["w0"],
+        "double_grad_grad_output": [f"g{i}" for i in range(n)],
     }
     with mpmath.workprec(_BITS):
         e = mpmath.mpf(2) ** -300
@@ -182,9 +182,9 @@ def twice(
     direct = {"k": k * hat, "l": np.broadcast_to(c, h.shape), "h": w * r * on_h}
     zero = np.zeros_like(h)
     return {
-        "grad_input": sum((a for name, a in parts.items() if name != without), zero),
-        "grad_weight": (n * r * both)[:, 0],
-        "grad_grad_output": sum((a for name, a in direct.items() if name != without), zero),
+        "double_grad_input": sum((a for name, a in parts.items() if name != without), zero),
+        "double_grad_weight": (n * r * both)[:, 0],
+        "double_grad_grad_output": sum((a for name, a in direct.items() if name != without), zero),
     }
 
 
@@ -246,7 +246,7 @@ def test_seeds_of_zero_are_seeds_left_out():
 def test_shifting_the_input_of_training_changes_nothing(seed, n, kind):
     """The second gradient of the input sums to zero in each channel, as the mean is taken away."""
     step = make_step(seed, n, kind)
-    found = double_backward(step, **make_seeds(seed, step))["grad_input"]
+    found = double_backward(step, **make_seeds(seed, step))["double_grad_input"]
 
     assert (np.abs(found.values.sum(axis=1)) <= 1e-3 * found.bound.sum(axis=1)).all()
 
@@ -266,8 +266,8 @@ def test_images_and_rows_agree():
     )
     of_rows = double_backward(step, **seeds)
 
-    assert of_images["grad_input"].bound.shape == shape
-    for name in ("grad_input", "grad_grad_output"):
+    assert of_images["double_grad_input"].bound.shape == shape
+    for name in ("double_grad_input", "double_grad_grad_output"):
         np.testing.assert_array_equal(of_images[name].values, images(of_rows[name].values))
 
 
@@ -278,7 +278,7 @@ def test_without_parameters_only_the_input_is_differentiated():
     bare = double_backward(step, h)
     ones = double_backward(replace(step, weight=np.ones(2, np.float32)), h)
 
-    assert list(bare) == ["grad_input", "grad_grad_output"]
+    assert list(bare) == ["double_grad_input", "double_grad_grad_output"]
     assert all((bare[name].values == ones[name].values).all() for name in bare)
 
 
@@ -289,7 +289,7 @@ def test_what_is_not_finite_or_may_overflow_is_not_judged(value):
     seeds = make_seeds(8, step)
     seeds["gg_input"][0, 3] = value
     step.grad_output[0, 5] = 1e30
-    found = double_backward(step, **seeds)["grad_input"]
+    found = double_backward(step, **seeds)["double_grad_input"]
 
     assert found.unjudged is not None
     assert found.unjudged.all(axis=1).tolist() == [True, False]

@@ -13,11 +13,15 @@ from harness.case.model import Backward, Case, Save
 from harness.case.needs import dtypes
 from harness.semantics import Differences, LowerAccuracy
 from harness.targets.base import Declaration, TargetInfo
+from harness.targets.lacking import Pass
 from harness.targets.wire.arrays import Message, WireArray
-from harness.trace import STATE, Array, Raised, ResultName, StateName, StepTrace, Trace
+from harness.trace import DOUBLE, STATE, Array, Raised, ResultName, StateName, StepTrace, Trace
 
 PROTOCOL = 1
 """Version of the protocol; a worker must speak the same."""
+
+
+_IMAGES = 4
 
 
 class WireRaised(Message):
@@ -50,7 +54,7 @@ class WireStep(Message):
             layouts={
                 name: array.formats()
                 for name, array in self.results.items()
-                if array is not None and len(array.shape) == 4  # noqa: PLR2004  # as in the driver
+                if name not in DOUBLE and array is not None and len(array.shape) == _IMAGES
             },
             state=_state(self.state),
             saved=None if self.saved is None else _arrays(self.saved),  # type: ignore[arg-type]  # none is None
@@ -95,6 +99,7 @@ class Hello(Message):
     versions: dict[str, str] = Field(default_factory=dict)
     dtypes: tuple[DTypeName, ...]
     backward: bool = True
+    double_backward: bool = False
     state_dict: bool = True
     declares: tuple[LowerAccuracy, ...] = ()
     differs: Differences = Differences()
@@ -110,6 +115,13 @@ class Hello(Message):
             declarations=declarations,
             semantics=self.differs.semantics(),
         )
+
+    @property
+    def missing(self) -> tuple[Pass, ...]:
+        """Which passes the worker is not asked for."""
+        if not self.backward:
+            return ("backward",)
+        return () if self.double_backward else ("double_backward",)
 
     def lacks(self, case: Case) -> str | None:
         """Return what of the case the worker says that it cannot do, None if there is nothing."""
@@ -137,8 +149,9 @@ def most_bytes(case: Case) -> int:
         forward = case.differentiated(step) if isinstance(step, Backward) else step.forward
         given = math.prod(forward.input.size or ()) if forward else 0
         repeat = forward.repeat if forward and not later else 1
-        # Output and gradient, with gaps, and some ten arrays of C, in base64 of complex128.
-        total += repeat * (2**16 + 128 * given + 512 * max(channels, 0))
+        images = 4 if forward and forward.double_backward and not later else 2
+        # Output and gradients, with gaps, and some ten arrays of C, in base64 of complex128.
+        total += repeat * (2**16 + 64 * images * given + 512 * max(channels, 0))
     return 2**20 + total
 
 

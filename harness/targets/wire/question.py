@@ -69,7 +69,7 @@ def _step(step: Step, case: Case, types: list[str]) -> dict[str, Any]:
     own, channels = types[-1], case.module.num_features
     match step:
         case Train() | Eval():
-            return {step.kind: _forward(step.forward, own)}
+            return {step.kind: _forward(step.forward, own, channels)}
         case Backward():
             later = step.backward
             forward, of = case.differentiated(step), later.of - 1
@@ -84,13 +84,20 @@ def _step(step: Step, case: Case, types: list[str]) -> dict[str, Any]:
             return {"load": _load(step.load, channels, own)}
 
 
-def _forward(forward: Forward, own: str) -> dict[str, Any]:
+def _forward(forward: Forward, own: str, channels: int) -> dict[str, Any]:
     given = forward.input.array((), own)
     found: dict[str, Any] = {"input": packed(given), "repeat": forward.repeat}
     if forward.grad_output is not None:
         found["grad_output"] = _gradient(forward.grad_output, given)
     if "requires_grad" in forward.model_fields_set:
         found["requires_grad"] = list(forward.requires_grad)
+    if forward.double_backward is not None:
+        found["double_backward"] = {
+            name: _gradient(spec, given)
+            if name == "grad_input"
+            else packed(spec.array((channels,), own))
+            for name, spec in forward.double_backward.items()
+        }
     return found
 
 
