@@ -78,6 +78,7 @@ class Sequences(RuleBasedStateMachine):
 
     def go_on(self, step):
         """Add a step, if it can stand here, and judge the whole sequence again."""
+        step = self.sketch.placed(step)
         if self.sketch.goes_on(step, self.legal):
             self.steps.append(step)
             self.agree()

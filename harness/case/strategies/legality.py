@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness.case.fit import TWICE
 from harness.case.model import ModuleConfig
+from harness.trace import LEAVES
 
 _STATISTICS = {"running_mean", "running_var"}
 _COUNTER = "num_batches_tracked"
@@ -26,6 +28,8 @@ class Sketch:
         The flags.
     dtype : str
         Type of parameters and statistics.
+    constructed : frozenset of str
+        Which arrays of the state the constructor has made.
     saved : dict of str to set of str
         The keys of each saved state_dict.
     parameters : bool
@@ -43,6 +47,7 @@ class Sketch:
     affine: bool
     tracks: bool
     dtype: str
+    constructed: frozenset[str]
     saved: dict[str, set[str]] = field(default_factory=dict)
     parameters: bool = False
     steps: int = 0
@@ -52,14 +57,33 @@ class Sketch:
     def of(cls, module: dict[str, Any]) -> Sketch:
         """Return the sketch of a new module, from its constructor arguments."""
         config = ModuleConfig.model_validate(module)
-        return cls(set(config.present), config.affine, config.track_running_stats, config.dtype)
+        tracks, present = config.track_running_stats, config.present
+        return cls(set(present), config.affine, tracks, config.dtype, present)
 
     def placed(self, step: dict[str, Any]) -> dict[str, Any]:
-        """Return the step, a backward pass of a step that has one to take if there is any."""
-        if "backward" not in step or not self.open:
-            return step
-        open_, later = sorted(self.open), step["backward"]
-        return {"backward": {**later, "of": open_[later["of"] % len(open_)]}}
+        """Return the step as it can stand here.
+
+        A backward pass is of a step that has one to take if there is any, and gradients are
+        differentiated that there are, of types that this is judged for.
+        """
+        ((kind, value),) = step.items()
+        if kind == "backward" and self.open:
+            open_ = sorted(self.open)
+            return {"backward": {**value, "of": open_[value["of"] % len(open_)]}}
+        if kind in ("train", "eval") and "double_backward" in value:
+            return {kind: self._differentiated(value)}
+        return step
+
+    def _differentiated(self, forward: dict[str, Any]) -> dict[str, Any]:
+        rest = {name: value for name, value in forward.items() if name != "double_backward"}
+        there = {f"grad_{name}" for name in ("input", *self.constructed)}
+        there &= {f"grad_{name}" for name in forward.get("requires_grad", LEAVES)}
+        if "weight" not in self.present:  # torch is wrong there, or fails
+            there.discard("grad_bias")
+        seeds = {name: seed for name, seed in forward["double_backward"].items() if name in there}
+        dtype = forward["input"].get("dtype", self.dtype)
+        judged = dtype in TWICE and forward["grad_output"].get("dtype", dtype) == dtype
+        return {**rest, "double_backward": seeds} if seeds and judged else rest
 
     def goes_on(self, step: dict[str, Any], legal: bool) -> bool:
         """Whether the step may stand here; if so, what follows stands after it.

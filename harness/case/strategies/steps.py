@@ -8,7 +8,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness.case.strategies.arrays import Spelled, grad_outputs, inputs, rarely, vectors
+from harness.case.strategies.arrays import (
+    Spelled,
+    fills,
+    grad_outputs,
+    inputs,
+    rarely,
+    vectors,
+)
 from harness.case.strategies.modules import (
     EPSILONS,
     INTEGERS,
@@ -36,9 +43,19 @@ def forwards(draw: st.DrawFn, channels: int = 2, legal: bool = True) -> Spelled:
         if draw(rarely(8)):
             # The input is among them, since what there are of parameters is not known here.
             forward["requires_grad"] = draw(st.sampled_from([LEAVES[:1], LEAVES[:2], LEAVES[::2]]))
+        if draw(rarely(6)):
+            forward["double_backward"] = draw(_seeds(channels))
     if draw(rarely(8)):
         forward["repeat"] = draw(st.integers(2, 3))
     return forward
+
+
+@cache
+def _seeds(channels: int) -> st.SearchStrategy[Spelled]:
+    """Return a strategy for what a double backward pass begins with."""
+    listed = vectors(max(channels, 0))
+    given = {"grad_input": fills(), "grad_weight": listed, "grad_bias": listed}
+    return st.fixed_dictionaries({}, optional=given).filter(bool)
 
 
 @cache
