@@ -27,6 +27,7 @@ class OpenBatchNorm2d(BatchNorm2d):
     bn_harness: ClassVar[dict[str, Any]] = {}
 
     saved_for_backward: Saved | None
+    saved_for_double_backward: tuple[Saved, Array] | None
 
     # Forward, in the order of its decisions.
 
@@ -211,6 +212,7 @@ class OpenBatchNorm2d(BatchNorm2d):
         checks.gradient(grad_output, saved.input.shape, saved.input.dtype)
         checks.gradients_of_parameters(saved.weight, saved.bias)
         self.saved_for_backward = None
+        self.saved_for_double_backward = saved, grad_output
         return self.gradients(grad_output, saved)
 
     def gradients(self, grad_output: Array, saved: Saved) -> Gradients:
