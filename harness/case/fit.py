@@ -6,21 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from harness.case.arrays import BUDGET, ArraySpec, Shape, elements
+from harness.case.backward import backward_misfits, pass_of, requires
 from harness.case.expect import Expectation
-from harness.case.frozen import shape_of
-from harness.case.steps import Backward, Cast, Forward, LoadStep, Parameter, Save, Set, Step
-from harness.trace import DOUBLE, IMAGES, LEAVES, RESULTS
+from harness.case.frozen import Misfit, shape_of
+from harness.case.rows import BY_CHANNEL, row_misfit
+from harness.case.steps import Backward, LoadStep, Parameter, Save, Set, Step
+from harness.trace import DOUBLE, IMAGES, RESULTS
 from harness.versions import release
 
 if TYPE_CHECKING:
     from harness.case.model import Case
-
-Misfit = tuple[tuple[str | int, ...], str]
-
-TWICE = ("float32", "float64")
-"""The types of input that a double backward pass is judged for."""
-
-_BY_CHANNEL = "expected shape {}, one number for each channel, found {}"
 
 
 def misfits(case: Case) -> Iterator[Misfit]:
@@ -29,9 +24,7 @@ def misfits(case: Case) -> Iterator[Misfit]:
     yield from _state(case)
     yield from _arrays(case)
     yield from _loads(case)
-    yield from _later_gradients(case.steps)
-    yield from _leaves(case)
-    yield from _seeds(case)
+    yield from backward_misfits(case)
     for index, expectation in enumerate(case.expect):
         for loc, message in _expectation(expectation, case.steps):
             yield ("expect", index, *loc), message
@@ -51,13 +44,6 @@ def order_of_versions(since: str | None, before: str | None) -> Iterator[Misfit]
         yield ("before",), f"no version of torch is from {since} on and before {before}"
 
 
-def state_misfit(spec: ArraySpec, channels: int) -> str | None:
-    """Return why an array cannot be the weight, bias or a statistic of so many channels."""
-    if spec.size is not None and spec.size != (channels,):
-        return _BY_CHANNEL.format([channels], list(spec.size))
-    return spec.misfit((channels,))
-
-
 def _state(case: Case) -> Iterator[Misfit]:
     for name in sorted(case.state.model_fields_set - case.module.present):
         yield (
@@ -69,7 +55,7 @@ def _state(case: Case) -> Iterator[Misfit]:
         if spec is None:
             misfit = f"the module has its own {name}; detach it by a set step"
         elif isinstance(spec, ArraySpec) and case.module.num_features >= 0:
-            misfit = state_misfit(spec, case.module.num_features)
+            misfit = row_misfit(spec, case.module.num_features)
         if misfit:
             yield ("state", name), misfit
 
@@ -103,98 +89,6 @@ def _loads(case: Case) -> Iterator[Misfit]:
             yield ("steps", index, "load", "from"), message
 
 
-def _later_gradients(steps: Sequence[Step]) -> Iterator[Misfit]:
-    """Check that each forward pass is differentiated once, after it."""
-    taken: dict[int, int] = {}
-    for index, step in enumerate(steps):
-        if not isinstance(step, Backward):
-            continue
-        of, loc = step.backward.of, ("steps", index, "backward", "of")
-        forward = steps[of - 1].forward if of <= index else None
-        if of > index:
-            yield loc, f"step {of} is not before this one, which is step {index + 1}"
-        elif forward is None:
-            yield loc, f"step {of} is no train or eval step but '{steps[of - 1].kind}'"
-        elif forward.grad_output is not None:
-            yield loc, f"step {of} has a grad_output, and its gradients are taken there"
-        elif forward.raises is not None:
-            yield loc, f"step {of} must raise an error, and has no gradients"
-        elif of in taken:
-            yield loc, f"step {taken[of]} takes the gradients of step {of} already"
-        elif forward.input.size is not None:
-            taken[of] = index + 1
-            shape = forward.input.size
-            if misfit := step.backward.grad_output.misfit(shape, like=shape):
-                yield ("steps", index, "backward", "grad_output"), misfit
-
-
-def _leaves(case: Case) -> Iterator[Misfit]:
-    """Check that what requires a gradient can have one, where there is a backward pass."""
-    for index, step in enumerate(case.steps):
-        forward = step.forward
-        if forward is None or "requires_grad" not in forward.model_fields_set:
-            continue
-        loc, leaves = ("steps", index, step.kind, "requires_grad"), forward.requires_grad
-        if not leaves:
-            yield loc, "name what needs a gradient; without a grad_output nothing does"
-        elif len(set(leaves)) < len(leaves):
-            yield loc, "something is named twice"
-        elif forward.grad_output is None and index not in case.awaited:
-            yield loc, "no gradients are taken of the step; give it a grad_output"
-        elif "input" not in leaves and not case.module.affine:
-            yield loc, "a module without affine has a gradient by the input alone"
-
-
-def _seeds(case: Case) -> Iterator[Misfit]:
-    """Check what double backward passes begin with, and that there are gradients to differentiate.
-
-    Their bounds are derived for float32 and float64.
-    """
-    own: str = case.module.dtype
-    for index, step in enumerate(case.steps):
-        if isinstance(step, Cast) and step.converts:
-            own = step.cast
-        forward = step.forward
-        if forward is None or forward.double_backward is None:
-            continue
-        loc, given = ("steps", index, step.kind, "double_backward"), forward.double_backward
-        dtype = forward.input.dtype or own
-        if forward.grad_output is None:
-            yield loc, "there are no gradients to differentiate; give the step a grad_output"
-        elif forward.grad_output.dtype not in (None, dtype):
-            yield loc, f"it is judged where grad_output has the input's type, {dtype}"
-        if dtype not in TWICE:
-            yield loc, f"it is judged for {' and '.join(TWICE)} alone, and the input is {dtype}"
-        if not dict(given.items()):
-            yield loc, "name a gradient that the loss depends on, as grad_input"
-        for name, spec in given.items():
-            if misfit := _seed_misfit(case, forward, name, spec):
-                yield (*loc, name), misfit
-
-
-def _seed_misfit(case: Case, forward: Forward, name: str, spec: ArraySpec) -> str | None:
-    leaf = name.removeprefix("grad_")
-    if leaf not in forward.requires_grad:
-        return f"there is no {name}: the pass does not require the gradient of {leaf}"
-    if spec.dtype is not None:
-        return f"it has the type of {name}; leave out dtype"
-    if leaf != "input":
-        if leaf not in case.module.present:
-            return f"the module has no {leaf} with these constructor arguments"
-        return state_misfit(spec, _channels(case))
-    shape = forward.input.size
-    if shape is not None and spec.size not in (None, shape):
-        return f"expected shape {list(shape)}, as the input, found {list(spec.size or ())}"
-    return None if shape is None else spec.misfit(shape, like=shape)
-
-
-def _pass(step: Step, steps: Sequence[Step]) -> Forward | None:
-    """Return the forward pass that a step does, or whose gradients it takes."""
-    if isinstance(step, Backward):
-        return steps[step.backward.of - 1].forward if step.backward.of <= len(steps) else None
-    return step.forward
-
-
 def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[Misfit]:
     yield from order_of_versions(expectation.since, expectation.before)
     names = [name for name, _ in expectation.numbers()]
@@ -224,14 +118,9 @@ def _expectation(expectation: Expectation, steps: tuple[Step, ...]) -> Iterator[
             yield (name,), f"there is no {name} unless the step has a grad_output"
         elif name in DOUBLE and (forward is None or forward.double_backward is None):
             yield (name,), f"there is no {name} unless the step has a double_backward"
-        elif step is not None and not _has(name, step, steps):
+        elif step is not None and not requires(name, step, steps):
             leaf = name.rpartition("grad_")[2]
             yield (name,), f"there is no {name}: the pass does not require the gradient of {leaf}"
-
-
-def _has(result: str, step: Step, steps: Sequence[Step]) -> bool:
-    forward, leaf = _pass(step, steps), result.rpartition("grad_")[2]
-    return forward is None or leaf not in LEAVES or leaf in forward.requires_grad
 
 
 def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]]:
@@ -241,7 +130,7 @@ def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]
     is written into the array that is there.
     """
     before = case.steps[: expectation.after]
-    forward = _pass(before[-1], before) if 0 < expectation.after == len(before) else None
+    forward = pass_of(before[-1], before) if 0 < expectation.after == len(before) else None
     for name, value in expectation.numbers():
         found = shape_of(value)
         if value is None or name == "num_batches_tracked":
@@ -254,7 +143,7 @@ def _published(expectation: Expectation, case: Case) -> Iterator[tuple[str, str]
         shapes = {(_channels(case),), *_assigned(name.rpartition("grad_")[2], before)}
         if found not in shapes:
             expected = " or ".join(str(list(shape)) for shape in sorted(shapes))
-            yield name, _BY_CHANNEL.format(expected, list(found))
+            yield name, BY_CHANNEL.format(expected, list(found))
 
 
 def _assigned(name: str, steps: Sequence[Step]) -> Iterator[Shape]:
@@ -268,7 +157,7 @@ def _assigned(name: str, steps: Sequence[Step]) -> Iterator[Shape]:
 
 def _cost(step: Step, steps: Sequence[Step]) -> int:
     """Return how many elements a step's arrays have, those of each repetition counted."""
-    forward = _pass(step, steps)
+    forward = pass_of(step, steps)
     if forward is None:
         return 0
     shape = forward.input.size or ()

@@ -82,8 +82,12 @@ def literal(message: str) -> Any:  # noqa: ANN401
     return message
 
 
-def refuse(mistakes: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
-    """Raise all mistakes, each a location below the value that is validated and a message."""
+Misfit = tuple[tuple[str | int, ...], str]
+"""A mistake: its location below the value that is validated, and a message."""
+
+
+def refuse(mistakes: Iterable[Misfit]) -> None:
+    """Raise all mistakes."""
     errors = [
         InitErrorDetails(type=PydanticCustomError("fit", literal(message)), loc=loc, input=None)
         for loc, message in mistakes

@@ -12,9 +12,10 @@ from harness.case.arrays import BUDGET, ArraySpec, Shape, elements, unarrangeabl
 from harness.case.axes import LETTERS, Axes, labels
 from harness.case.base import Id, Model, Version, Word
 from harness.case.covering import Strength, combinations, excess
-from harness.case.fit import Misfit, order_of_versions, state_misfit
-from harness.case.frozen import refuse
+from harness.case.fit import order_of_versions
+from harness.case.frozen import Misfit, refuse
 from harness.case.model import Case, Eval, Forward, ModuleConfig, State, Step, Train
+from harness.case.rows import row_misfit
 
 _ID = 300
 
@@ -122,7 +123,7 @@ def _states(axes: Axes, channels: int) -> Iterator[Misfit]:
     for number, state in enumerate(axes.state):
         for name in sorted(state.model_fields_set if state else ()):
             spec = getattr(state, name)
-            if isinstance(spec, ArraySpec) and (misfit := state_misfit(spec, max(channels, 0))):
+            if isinstance(spec, ArraySpec) and (misfit := row_misfit(spec, max(channels, 0))):
                 yield ("state", number, name), misfit
 
 

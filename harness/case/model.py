@@ -14,22 +14,20 @@ from harness.case.base import Id, Model, Number, Raises, Version, Word
 from harness.case.expect import Expectation
 from harness.case.fit import misfits
 from harness.case.frozen import refuse
+from harness.case.passes import Forward, Later, Seeds
+from harness.case.rows import StateValue
 from harness.case.steps import (
     STEPS,
     Backward,
     Call,
     Cast,
     Eval,
-    Forward,
-    Later,
     Load,
     LoadStep,
     Parameter,
     Save,
-    Seeds,
     Set,
     Settings,
-    StateValue,
     Step,
     Train,
 )

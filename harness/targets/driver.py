@@ -19,13 +19,19 @@ from harness.case.model import (
     LoadStep,
     ModuleConfig,
     Save,
-    Seeds,
     Set,
     Step,
     Train,
 )
 from harness.dtypes import name_of
-from harness.targets.given import added, assigned, edited, given_arrays, state_arrays
+from harness.targets.given import (
+    added,
+    assigned,
+    edited,
+    given_arrays,
+    given_seeds,
+    state_arrays,
+)
 from harness.targets.guard import guarded, unguarded
 from harness.targets.returned import Results, Returned
 from harness.targets.subject import Subject
@@ -97,23 +103,6 @@ def _raised(phase: str, error: BaseException) -> Raised:
     # Addresses differ from run to run, and lone surrogates are no UTF-8.
     message = _ADDRESS.sub("0x...", message).encode("utf-8", "replace").decode()
     return Raised(phase, type(error).__name__, message)
-
-
-def _seeds(
-    given: Seeds | None, gradients: Mapping[str, Array | None], like: Array, own: str
-) -> dict[str, tuple[Array, Array]]:
-    """Return where a double backward pass begins, each array to give away and to keep.
-
-    A loss cannot depend on a gradient that there is not, as its parameter was taken away.
-    """
-    kinds = {"grad_input": name_of(like.dtype)}
-    spelled = () if given is None else given.items()
-    there = ((name, spec, gradients[name]) for name, spec in spelled)
-    return {
-        name: given_arrays(spec, gradient.shape, kinds.get(name, own), like)
-        for name, spec, gradient in there
-        if gradient is not None
-    }
 
 
 class _Passed(NamedTuple):
@@ -235,7 +224,7 @@ class _Walk:
             twice = forward.double_backward
             gradients = self.subject.backward(grad_output, twice=twice is not None)
             results.keep_gradients(gradients, leaves)
-            seeds = _seeds(twice, gradients, pairs[0][1], self.dtype)
+            seeds = given_seeds(twice, gradients, pairs[0][1], self.dtype)
             pairs += seeds.values()
             if seeds:
                 begun = {name: seed for name, (seed, _) in seeds.items()}

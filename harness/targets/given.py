@@ -10,7 +10,8 @@ import numpy as np
 
 from harness.case.arrays import ArraySpec
 from harness.case.layouts import arrange
-from harness.case.model import Load, ModuleConfig, Parameter, State
+from harness.case.model import Load, ModuleConfig, Parameter, Seeds, State
+from harness.dtypes import name_of
 from harness.trace import STATE, Array
 
 
@@ -34,6 +35,23 @@ def given_arrays(
     given = arrange(dense, spec.layout)
     # Only an expanded array has other values than the dense one.
     return given, given.copy() if spec.layout == "expanded" else dense
+
+
+def given_seeds(
+    given: Seeds | None, gradients: Mapping[str, Array | None], like: Array, own: str
+) -> dict[str, tuple[Array, Array]]:
+    """Return where a double backward pass begins, each array to give away and to keep.
+
+    A loss cannot depend on a gradient that there is not, as its parameter was taken away.
+    """
+    kinds = {"grad_input": name_of(like.dtype)}
+    spelled = () if given is None else given.items()
+    there = ((name, spec, gradients[name]) for name, spec in spelled)
+    return {
+        name: given_arrays(spec, gradient.shape, kinds.get(name, own), like)
+        for name, spec, gradient in there
+        if gradient is not None
+    }
 
 
 def assigned(name: str, value: object, channels: int, dtype: str) -> tuple[object, bool]:

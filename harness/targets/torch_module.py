@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
+from harness.targets.differentiated import differentiated
 from harness.targets.support import Unsupported, constructed
 from harness.trace import DOUBLE, LEAVES, STATE, Array
 
@@ -65,34 +65,6 @@ def to_array(tensor: torch.Tensor) -> Array:
     if tensor.dtype == torch.bfloat16:
         return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     return tensor.numpy()
-
-
-_LACKS = re.compile("not currently support double backward|derivative for '.*' is not implemented")
-"""What torch says of compiled modules and of operators that cannot be differentiated twice."""
-
-
-def _or_zeros(gradient: torch.Tensor | None, leaf: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(leaf) if gradient is None else gradient
-
-
-def _differentiable(gradient: torch.Tensor) -> bool:
-    """Whether autograd knows what a gradient depends on, and no function on the way refuses.
-
-    One that is ``once_differentiable`` leaves a node that raises, and that is not come by on the
-    way to the input alone.
-    """
-    if not gradient.requires_grad:
-        return False
-    waiting, seen = [gradient.grad_fn], set()
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        if node.name() == "torch::autograd::Error":
-            return False
-        seen.add(node)
-        waiting += [following for following, _ in node.next_functions]
-    return True
 
 
 def _finder(module: torch.nn.Module) -> Callable[[str], Any]:
@@ -182,18 +154,9 @@ class ModuleSubject:
         leaves = {name: by.get(name.removeprefix("double_")) for name in DOUBLE}
         asked = [leaf for leaf in leaves.values() if leaf is not None]
         given = [self._here(seeds[name]) for name in there]
-        if not all(map(_differentiable, there.values())):
-            raise Unsupported("the backward pass is not made of what autograd differentiates")
-        try:
-            found = torch.autograd.grad([*there.values()], asked, given, allow_unused=True)
-        except RuntimeError as error:
-            if _LACKS.search(str(error)) is None:
-                raise
-            raise Unsupported(str(error)) from None
-        answers = iter(found)
+        found = iter(differentiated([*there.values()], asked, given))
         return {
-            name: None if leaf is None else to_array(_or_zeros(next(answers), leaf))
-            for name, leaf in leaves.items()
+            name: None if leaf is None else to_array(next(found)) for name, leaf in leaves.items()
         }
 
     def _leaves(self, given: torch.Tensor, asked: Collection[str]) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.case.fit import TWICE
+from harness.case.backward import TWICE
 from harness.case.model import ModuleConfig
 from harness.trace import LEAVES
 
