@@ -1,8 +1,8 @@
 """What torch refuses, in torch's order and words.
 
 The order matters: it decides which of two mistakes is reported, and how far the state has moved.
-Sources: `torch/nn/functional.py`, `aten/src/ATen/native/Normalization.cpp` and
-`aten/src/ATen/native/cpu/mixed_data_type.h`.
+Sources: `torch/nn/modules/module.py`, `torch/nn/functional.py`,
+`aten/src/ATen/native/Normalization.cpp` and `aten/src/ATen/native/cpu/mixed_data_type.h`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _SCALAR_TYPES = {
     "complex64": "ComplexFloat",
     "complex128": "ComplexDouble",
 }
+_PARAMETERS = ("weight", "bias")
 _RANK = 4
 
 
@@ -47,6 +48,18 @@ def scalar_type(kind: np.dtype[Any]) -> str:
 def is_floating(kind: np.dtype[Any]) -> bool:
     """Tell whether a type is floating-point or complex."""
     return kind.kind in "fc" or kind in _SUPPORTED
+
+
+def assigned(name: str, value: object) -> None:
+    """Refuse a value for a parameter or buffer that is no array, by TypeError."""
+    if isinstance(value, np.ndarray):
+        return
+    kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
+    if name in _PARAMETERS:
+        of, wanted = "parameter", "torch.nn.Parameter"
+    else:
+        of, wanted = "buffer", "torch.nn.Buffer, torch.Tensor"
+    raise TypeError(f"cannot assign '{kind}' as {of} '{name}' ({wanted} or None expected)")
 
 
 def size(shape: tuple[int, ...]) -> str:

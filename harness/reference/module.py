@@ -36,7 +36,8 @@ _ARRAYS = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked
 class BatchNorm2d:
     """Batch normalisation of arrays of shape (N, C, H, W).
 
-    Every array attribute may be assigned to, element by element or as a whole, None included.
+    Every array attribute may be assigned to, element by element or as a whole, None included;
+    anything else than an array or None is a TypeError.
 
     Parameters
     ----------
@@ -103,6 +104,18 @@ class BatchNorm2d:
         self.saved_for_backward: Saved | None = None
         self.saved_for_double_backward: tuple[Saved, Array] | None = None
         self.reset_parameters()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Assign to an attribute; parameters and buffers take arrays and None alone.
+
+        Raises
+        ------
+        TypeError
+            As torch does, with its messages: ``Module.__setattr__`` (torch/nn/modules/module.py).
+        """
+        if value is not None and name in _ARRAYS:
+            checks.assigned(name, value)
+        object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the graph behind in copies and pickles."""

@@ -215,3 +215,18 @@ def test_second_backward():
     twins.reference.backward(ZEROS)
 
     assert outcome(lambda: twins.reference.backward(ZEROS)) == expected
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("value", [3, 3.0, True, "3", [1.0, 1.0, 1.0], np.float32(3)])
+def test_what_is_no_array_is_assigned_to_none(value, name, affine):
+    """A parameter or buffer takes neither numbers nor lists, even where it is absent."""
+    arguments = {"affine": affine, "track_running_stats": affine}
+    refusals = [
+        outcome(lambda module=module: setattr(module, name, value))
+        for module in (torch.nn.BatchNorm2d(3, **arguments), BatchNorm2d(3, **arguments))
+    ]
+
+    assert isinstance(refusals[0], tuple)
+    assert refusals[0] == refusals[1]
