@@ -42,11 +42,14 @@ class Loaded:
         info = self.baseline.info
         if info.absent is not None:
             raise InvalidInput(f"the baseline {plan.baseline} cannot run here: {info.absent}")
+        given = plan.targets
+        # A list of targets in the place of one, which is refused in words, has no hash.
+        specs = [spec for at, spec in enumerate(given) if spec not in given[:at]]
         with replacing() as replaced:
             # A baseline that is judged too is one worker process, not two.
             resolved = [
                 self.baseline if spec == plan.baseline else resolve(spec, plan.timeout)
-                for spec in dict.fromkeys(plan.targets)
+                for spec in specs
             ]
         if replaced and not info.name.startswith("exec:"):
             raise InvalidInput(

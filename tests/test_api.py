@@ -151,8 +151,11 @@ def test_the_selection_is_told_as_the_command_tells_it(tmp_path):
         (lambda: harness.run(case(), sample=0), "no case is selected by sample 0"),
         (lambda: harness.run(case(), tags=5), "tags: expected str, or a list of them, got 5"),
         (lambda: harness.run(case(), known=[5]), "known: expected str or path, or a list of them"),
-        (lambda: harness.run(case(), [["torch"]]), "not a list: assert_conforms takes one, run"),
-        (lambda: harness.assert_conforms([Unbiased]), "not a list: assert_conforms takes one"),
+        (lambda: harness.run(case(), [["torch"]]), "not a list: run takes several, assert_"),
+        (lambda: harness.assert_conforms([Unbiased]), "not a list: .* assert_conforms and explain"),
+        (lambda: harness.explain(case(), ["torch"]), "not a list: .* assert_conforms and explain"),
+        (lambda: harness.explain(case(), {"torch": 1}), "not a dict: run takes several"),
+        (lambda: harness.explain(case(), against=["torch"]), "a target is a SPEC or a class, not"),
     ],
 )
 def test_what_cannot_be_used_is_told(call, message):
@@ -341,6 +344,9 @@ def test_accuracy():
 
 def test_run():
     harness.run("cases/seed", expression="and and")
+
+def test_explain():
+    harness.explain("cases/seed/nowhere.yaml::one")
 """
 
 
@@ -349,9 +355,9 @@ def test_where_in_the_harness_an_argument_is_refused_is_not_shown(pytester):
     pytester.makepyfile(test_misuse=MISUSE)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
 
-    result.assert_outcomes(failed=4)
+    result.assert_outcomes(failed=5)
     places = [line for line in result.outlines if line.endswith(": InvalidInput")]
-    assert places == [f"test_misuse.py:{number}: InvalidInput" for number in (4, 7, 10, 13)]
+    assert places == [f"test_misuse.py:{number}: InvalidInput" for number in (4, 7, 10, 13, 16)]
     assert "harness/" not in result.stdout.str().partition("FAILURES")[2]
 
 

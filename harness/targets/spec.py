@@ -177,6 +177,8 @@ def _wrapped(found: object) -> str:
         name = getattr(found, "__name__", "partial")
         return f"the function {name}; call it in a class of the form in docs/targets.md"
     kind = type(found).__name__
+    if isinstance(found, list | tuple | set | frozenset | dict):
+        return f"a {kind}: run takes several, assert_conforms and explain one"
     return f"an instance of {kind}; name the class, which is constructed for each case"
 
 
