@@ -50,10 +50,15 @@ def is_floating(kind: np.dtype[Any]) -> bool:
     return kind.kind in "fc" or kind in _SUPPORTED
 
 
-def assigned(name: str, value: object) -> None:
-    """Refuse a value for a parameter or buffer that is no array, by TypeError."""
+def assigned(name: str, value: object) -> Array:
+    """Return the array to assign to a parameter or buffer; what is none is refused by TypeError.
+
+    NumPy's arithmetic on arrays of shape () gives scalars where torch's gives tensors.
+    """
+    if isinstance(value, np.generic):
+        return np.asarray(value)
     if isinstance(value, np.ndarray):
-        return
+        return value
     kind = f"{type(value).__module__}.{type(value).__name__}".removeprefix("builtins.")
     if name in _PARAMETERS:
         of, wanted = "parameter", "torch.nn.Parameter"

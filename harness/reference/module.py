@@ -37,7 +37,7 @@ class BatchNorm2d:
     """Batch normalisation of arrays of shape (N, C, H, W).
 
     Every array attribute may be assigned to, element by element or as a whole, None included;
-    anything else than an array or None is a TypeError.
+    anything else than an array, a NumPy scalar or None is a TypeError.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class BatchNorm2d:
             As torch does, with its messages: ``Module.__setattr__`` (torch/nn/modules/module.py).
         """
         if value is not None and name in _ARRAYS:
-            checks.assigned(name, value)
+            value = checks.assigned(name, value)
         object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
