@@ -7,7 +7,7 @@ from collections import Counter
 from harness.batch import About
 from harness.environment import environment
 from harness.errors import InvalidInput
-from harness.plan import Plan
+from harness.plan import Plan, in_own_process
 from harness.targets import Target, resolve
 from harness.targets.guard import replacing
 
@@ -51,7 +51,7 @@ class Loaded:
                 self.baseline if spec == plan.baseline else resolve(spec, plan.timeout)
                 for spec in specs
             ]
-        if replaced and not info.name.startswith("exec:"):
+        if replaced and not in_own_process(info.name):
             raise InvalidInput(
                 f"to import the targets replaces {replaced[0]}, which the baseline would run too; "
                 "replace it where the module is constructed or called, or run the target by exec:, "
@@ -76,7 +76,7 @@ class Loaded:
         workers = {
             target.info.name: dict(target.info.versions)
             for target in (self.baseline, *self.targets)
-            if target.info.name.startswith("exec:")
+            if in_own_process(target.info.name)
         }
         frameworks = {
             target.info.name: dict(target.info.versions)

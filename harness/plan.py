@@ -10,6 +10,11 @@ TIMEOUT = 60.0
 """Seconds that one case may take, unless said otherwise."""
 
 
+def in_own_process(spec: object) -> bool:
+    """Whether a SPEC names a command, which executes cases in a process of its own."""
+    return str(spec).startswith("exec:")
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run asks of each of its processes.

@@ -17,7 +17,7 @@ from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, judge
 from harness.loaded import Loaded
 from harness.memory import Limit
-from harness.plan import Plan
+from harness.plan import Plan, in_own_process
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded
 from harness.targets.base import Crashed
@@ -267,7 +267,7 @@ class Worker:
         return found
 
     def _execute(self, target: Target, case: Case) -> Trace:
-        # A command is a process of its own, which is not limited by this one's memory.
-        if self._limit is None or target.info.name.startswith("exec:"):
+        # A limit of this process's memory does not hold for another's.
+        if self._limit is None or in_own_process(target.info.name):
             return target.execute(case)
         return self._limit.execute(target, case)

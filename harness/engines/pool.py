@@ -17,7 +17,7 @@ from harness.engines.server import ORPHANED, SUCCESS
 from harness.engines.workers import Workers
 from harness.exits import ending
 from harness.memory import EXHAUSTED
-from harness.plan import Plan
+from harness.plan import Plan, in_own_process
 
 
 class Pool:
@@ -38,8 +38,8 @@ class Pool:
         self.chunk = chunk or CHUNK
         self.seconds = min(SECONDS, plan.timeout / 2)
         # Targets that keep their own time have it beside what the others have.
-        timed = {str(spec) for spec in (plan.baseline, *plan.targets)}
-        self.limit = plan.timeout * (1 + sum(spec.startswith("exec:") for spec in timed))
+        timed = set(filter(in_own_process, (plan.baseline, *plan.targets)))
+        self.limit = plan.timeout * (1 + len(timed))
         self._workers = Workers(plan, jobs)
         self._singles = Workers(plan, jobs, single=True)
         self._workers.start()
