@@ -61,7 +61,8 @@ def inputs(case: Case) -> Bare:
         spec = step.forward.grad_output
         grad = None if spec is None else spec.array(given.shape, given.dtype.name, given)
         steps.append((step.kind == "train", given, grad))
-    return Bare(arguments, state_arrays(case.state, case.module), steps)
+    state = [(name, value.copy()) for name, value in state_arrays(case.state, case.module)]
+    return Bare(arguments, state, steps)
 
 
 def tensors(bare: Bare) -> Bare:

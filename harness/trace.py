@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,11 @@ class Raised:
 BACKWARD = "in the backward pass"
 """What is said of an error where the forward pass raised none."""
 
+_NOTHING: Mapping[str, Any] = {}
+"""Shared by all that have nothing of a kind; no mapping of a trace is changed."""
 
-@dataclass(frozen=True, slots=True)
-class StepTrace:
+
+class StepTrace(NamedTuple):
     """One execution of a step.
 
     Attributes
@@ -90,9 +92,9 @@ class StepTrace:
 
     step: int
     repetition: int
-    results: Mapping[str, Array | None] = field(default_factory=dict)
-    layouts: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    state: Mapping[str, Array | None] = field(default_factory=dict)
+    results: Mapping[str, Array | None] = _NOTHING
+    layouts: Mapping[str, frozenset[str]] = _NOTHING
+    state: Mapping[str, Array | None] = _NOTHING
     saved: Mapping[str, Array] | None = None
     raised: Raised | None = None
     unsupported: str | None = None
@@ -125,10 +127,12 @@ class Trace:
 
 def same_bits(one: Array, other: Array) -> bool:
     """Whether two arrays have the same type, shape and bits (nan payloads and zero signs too)."""
-    if one.dtype != other.dtype or one.shape != other.shape:
+    if one.shape != other.shape or one.dtype != other.dtype:
         return False
+    if one.size <= _FEW:
+        return one.tobytes() == other.tobytes()
     bits = WORDS.get(one.dtype.itemsize)
-    if one.size <= _FEW or bits is None:
+    if bits is None:
         return one.tobytes() == other.tobytes()
     return np.array_equal(one.view(bits), other.view(bits))
 

@@ -174,13 +174,13 @@ def test_a_counter_that_is_replaced_differs_from_one_that_is_updated():
     """A worker tells which arrays a step replaced; one that does not tell differs in nothing."""
     (step,) = resolve(BatchNorm2d).execute(case({"train": {"input": INPUT}})).steps
     in_place, rebound = (
-        Trace(steps=(replace(step, replaced=frozenset(each)),))
+        Trace(steps=(step._replace(replaced=frozenset(each)),))
         for each in ((), ("num_batches_tracked",))
     )
     (difference,) = differences(rebound, in_place)
 
     assert difference.what == "num_batches_tracked: replaced → updated in place"
-    silent = Trace(steps=(replace(step, replaced=None),))
+    silent = Trace(steps=(step._replace(replaced=None),))
     assert list(differences(rebound, silent)) == []
 
 

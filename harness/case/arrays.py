@@ -12,7 +12,6 @@ from cachetools import LRUCache, cached
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     GetJsonSchemaHandler,
@@ -28,9 +27,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from harness.case.fills import FILLS, Recipe, to_dtype
 from harness.case.fills.base import split
 from harness.case.fills.gradient import Proportional
-from harness.case.frozen import RANK, literal, numbers, refuse, shape_of
+from harness.case.frozen import RANK, Frozen, literal, numbers, refuse, shape_of
 from harness.case.layouts import Layout, arrange
-from harness.documented import Documented
 from harness.trace import Array
 
 DTypeName = Literal[
@@ -72,10 +70,8 @@ _Size = Annotated[StrictInt, Field(ge=0)]
 SpelledShape = Annotated[tuple[_Size, ...], Field(max_length=RANK), AfterValidator(_affordable)]
 
 
-class ArraySpec(Documented):
+class ArraySpec(Frozen):
     """What every spelled array has: a shape, a type and a layout, each with a default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     shape: SpelledShape | None = None
     """Sizes of the dimensions: (N, C, H, W) for an input."""
@@ -101,22 +97,11 @@ class ArraySpec(Documented):
         like : array, optional
             The step's input, for fills that follow it.
         """
-        shape = shape if self.size is None else self.size
-        dtype = self.dtype or dtype
-        if self._recipe is None:
-            return self._drawn(shape, dtype, like)
-        kept = _kept if math.prod(shape) <= _SMALL else _kept_for_now
-        return kept(self._recipe, shape, dtype)
+        return self._made.array(shape, dtype, like)
 
     @cached_property
-    def _recipe(self) -> _Recipe | None:
-        """What its elements are kept under; None where they follow the input, or are its text."""
-        if isinstance(self, Proportional | Values):
-            return None
-        # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
-        recipe = _Recipe({**self.__dict__, "layout": None})
-        recipe.spec = self
-        return recipe
+    def _made(self) -> _Made:
+        return _Made(self)
 
     def array(self, shape: Shape = (), dtype: str = "float32", like: Array | None = None) -> Array:
         """Return a fresh array that the caller may write into, in the layout that it spells."""
@@ -159,6 +144,45 @@ class _Recipe(str):
 
     __slots__ = ("spec",)
     spec: ArraySpec
+
+
+class _Made:
+    """The arrays of a spec that are asked for again and again: cases of a matrix share it.
+
+    Parameters
+    ----------
+    spec : ArraySpec
+    """
+
+    def __init__(self, spec: ArraySpec) -> None:
+        self._spec = spec
+        self._recipe: _Recipe | None = None
+        # What follows the input or is its own text is drawn for each spec.
+        if not isinstance(spec, Proportional | Values):
+            # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
+            spelled = {name: getattr(spec, name) for name in type(spec).model_fields}
+            self._recipe = _Recipe({**spelled, "layout": None})
+            self._recipe.spec = spec
+        self._arrays: dict[tuple[Shape, str], tuple[Array | None, Array]] = {}
+
+    def array(self, shape: Shape, dtype: str, like: Array | None) -> Array:
+        """Return the elements in C order, read-only; arguments as of `ArraySpec.dense`."""
+        found = self._arrays.get((shape, dtype))
+        if found is not None and found[0] is like:
+            return found[1]
+        array = self._drawn(shape, dtype, like)
+        if array.size <= _SMALL:
+            self._arrays[shape, dtype] = like, array
+        return array
+
+    def _drawn(self, shape: Shape, dtype: str, like: Array | None) -> Array:
+        spec, recipe = self._spec, self._recipe
+        shape = shape if spec.size is None else spec.size
+        dtype = spec.dtype or dtype
+        if recipe is None:
+            return spec._drawn(shape, dtype, like)
+        kept = _kept if math.prod(shape) <= _SMALL else _kept_for_now
+        return kept(recipe, shape, dtype)
 
 
 @lru_cache(maxsize=4096)

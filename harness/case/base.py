@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    ConfigDict,
     StrictInt,
     StringConstraints,
     ValidationError,
@@ -22,14 +21,11 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from harness.case.fills.base import Value
-from harness.case.frozen import literal, shown
-from harness.documented import Documented
+from harness.case.frozen import Frozen, literal, shown
 
 
-class Model(Documented):
-    """Frozen, and closed: an unknown key is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Model(Frozen):
+    """A part of a case."""
 
 
 def worded(rule: str) -> WrapValidator:

@@ -4,12 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from pydantic import ConfigDict
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
+
+from harness.documented import Documented
 
 RANK = 8
 """Most dimensions of an array."""
+
+
+_Model = TypeVar("_Model", bound="Frozen")
+
+
+class Frozen(Documented):
+    """A model that cannot be changed, and is closed: an unknown key is a mistake.
+
+    What is worked out of one, in cached properties, stays with it: a copy may differ in what it
+    depends on, and another process makes its own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __copy__(self: _Model) -> _Model:
+        """Return a copy of the fields."""
+        return self._alone(super().__copy__())
+
+    def __deepcopy__(self: _Model, memo: dict[int, Any] | None = None) -> _Model:
+        """Return a copy of the fields and of all that is in them."""
+        return self._alone(super().__deepcopy__(memo))
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Return the fields for another process."""
+        state = super().__getstate__()
+        fields = type(self).model_fields
+        own = {name: value for name, value in state["__dict__"].items() if name in fields}
+        return {**state, "__dict__": own}
+
+    @classmethod
+    def _alone(cls, copied: _Model) -> _Model:
+        for name in copied.__dict__.keys() - cls.model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
 
 class FrozenDict(dict[str, Any]):

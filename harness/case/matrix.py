@@ -149,7 +149,7 @@ class _Maker:
         self.axes = axes.values()
         # Keys are indices: as values, 0.0 and -0.0, or 1 and true, would be one key.
         self._module = lru_cache(maxsize=4096)(self._make_module)
-        self._steps = lru_cache(maxsize=4096)(self._make_steps)
+        self._steps = lru_cache(maxsize=512)(self._make_steps)
         self._state = lru_cache(maxsize=4096)(self._make_state)
 
     def parts(self, chosen: dict[str, int]) -> dict[str, Any]:

@@ -53,6 +53,10 @@ class ModuleConfig(Model):
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments that the case spells out, `dtype` as its name."""
+        return dict(self._spelled)
+
+    @cached_property
+    def _spelled(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
     @property
@@ -122,7 +126,7 @@ class Case(Model):
             step.forward and step.forward.grad_output for step in self.steps
         )
 
-    @property
+    @cached_property
     def awaited(self) -> frozenset[int]:
         """The indices of steps whose gradients a later step takes."""
         return frozenset(each.backward.of - 1 for each in self.steps if isinstance(each, Backward))

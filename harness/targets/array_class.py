@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
-from harness.targets.support import Unsupported, constructed, numeric
+from harness.targets.support import Unsupported, constructed, numeric, replaced
 from harness.trace import DOUBLE, STATE, Array
 
 
@@ -24,13 +24,29 @@ def construct(cls: type[Any], config: ModuleConfig) -> ArraySubject:
 
 def _named(method: str, names: Sequence[str], returned: object) -> Mapping[str, Array | None]:
     """Return the arrays of a tuple by their names."""
-    if not isinstance(returned, tuple | list) or len(returned) != len(names):
+    if not isinstance(returned, (tuple, list)) or len(returned) != len(names):
         raise TypeError(f"{method} gives no tuple of {', '.join(names)}")
     return {
         name: None if value is None else numeric(value, name)
         for name, value in zip(names, returned, strict=True)
     }
 
+
+def _copies(held: Mapping[str, Any]) -> Mapping[str, Array | None]:
+    """Return copies of arrays; what the class lacks is None."""
+    return {
+        name: None if value is None else numeric(value, name).copy() for name, value in held.items()
+    }
+
+
+def _same_memory(one: object, other: object) -> bool:
+    """Whether two arrays begin at the same address, as views of one do."""
+    if not (isinstance(one, np.ndarray) and isinstance(other, np.ndarray)):
+        return False
+    return bool(one.ctypes.data == other.ctypes.data)
+
+
+_GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
 
 _SAVED = "saved_for_backward"
 """The attribute of a class that holds what its latest call keeps for `backward`."""
@@ -42,6 +58,7 @@ class ArraySubject:
     def __init__(self, module: object) -> None:
         self.module: Any = module
         self.calls = 0
+        self.held: Mapping[str, Any] = {}
 
     def mode(self, training: bool) -> None:
         """Call train() or eval()."""
@@ -76,7 +93,7 @@ class ArraySubject:
         backward = self._method("backward")
         if saved is not None:
             self._restore(*saved)
-        return _named("backward", ("grad_input", "grad_weight", "grad_bias"), backward(grad_output))
+        return _named("backward", _GRADIENTS, backward(grad_output))
 
     def double_backward(self, seeds: Mapping[str, Array]) -> Mapping[str, Array | None]:
         """Return the gradients of the latest `backward`'s, by the names of `DOUBLE`."""
@@ -90,28 +107,16 @@ class ArraySubject:
         elif call != self.calls:
             raise Unsupported(f"the class has no {_SAVED}: its backward is of the latest call")
 
-    def held(self) -> Mapping[str, Any]:
-        """Return the arrays of the state; what the class lacks is None."""
-        return {name: getattr(self.module, name, None) for name in STATE}
-
-    def copies(self, held: Mapping[str, Any]) -> Mapping[str, Array | None]:
-        """Return copies of the arrays.
+    def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
+        """Return copies of the arrays of `STATE`; and which are not those of the last time.
 
         Raises
         ------
         TypeError
             One is no array of numbers.
         """
-        return {
-            name: None if value is None else numeric(value, name).copy()
-            for name, value in held.items()
-        }
-
-    def same_memory(self, one: object, other: object) -> bool:
-        """Whether two arrays begin at the same address, as views of one do."""
-        if not (isinstance(one, np.ndarray) and isinstance(other, np.ndarray)):
-            return False
-        return bool(one.ctypes.data == other.ctypes.data)
+        before, self.held = self.held, {name: getattr(self.module, name, None) for name in STATE}
+        return _copies(self.held), replaced(before, self.held, _same_memory)
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""

@@ -70,7 +70,7 @@ def _execute(
         subject = construct(case.module)
         walk = _Walk(case, subject, returned)
         walk.start()
-        initial = walk.state()[0]
+        initial = subject.state()[0]
     except Unsupported as reason:
         return Trace(unsupported=str(reason))
     except BaseException as error:  # whatever a module raises is a result, SystemExit too
@@ -134,7 +134,6 @@ class _Walk:
         self.subject = subject
         self.returned = returned
         self.dtype: str = case.module.dtype
-        self.held: Mapping[str, Any] = {}
         self.saved: dict[str, Mapping[str, Any]] = {}
         self.awaited = case.awaited
         self.passed: dict[int, _Passed] = {}
@@ -148,15 +147,19 @@ class _Walk:
         """Execute a step once."""
         record: dict[str, Any] = {}
         try:
-            self._do(index, step, record)
+            if (forward := step.forward) is not None:
+                self.subject.mode(type(step) is Train)
+                self._forward(index, forward, record)
+            else:
+                self._do(step, record)
         except Unsupported as reason:
             record["unsupported"] = str(reason)
         except BaseException as error:
             _let_interrupt(error)
-            record["raised"] = _raised(record.pop("phase", step.kind), error)
+            record["raised"] = _raised(record.get("phase", step.kind), error)
         record.pop("phase", None)
         try:
-            record["state"], record["replaced"] = self.state()
+            record["state"], record["replaced"] = self.subject.state()
         except BaseException as error:
             _let_interrupt(error)
             record.setdefault("raised", _raised("state", error))
@@ -165,23 +168,8 @@ class _Walk:
             record["overwritten"] = self.returned.overwritten()
         return StepTrace(index, repetition, **record)
 
-    def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
-        """Return copies of the state, and which of its arrays are not those of the last time."""
-        before, self.held = self.held, self.subject.held()
-        replaced = [
-            name
-            for name, each in before.items()
-            if each is not self.held[name]
-            and each is not None
-            and not self.subject.same_memory(each, self.held[name])
-        ]
-        return self.subject.copies(self.held), frozenset(replaced)
-
-    def _do(self, index: int, step: Step, record: dict[str, Any]) -> None:
-        if step.forward is not None:
-            self.subject.mode(type(step) is Train)
-            self._forward(index, step.forward, record)
-            return
+    def _do(self, step: Step, record: dict[str, Any]) -> None:
+        """Execute a step that has no forward pass."""
         match step:
             case Backward():
                 self._later(step.backward, record)
@@ -224,6 +212,8 @@ class _Walk:
             twice = forward.double_backward
             gradients = self.subject.backward(grad_output, twice=twice is not None)
             results.keep_gradients(gradients, leaves)
+            if twice is None:
+                return
             seeds = given_seeds(twice, gradients, pairs[0][1], self.dtype)
             pairs += seeds.values()
             if seeds:

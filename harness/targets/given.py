@@ -16,14 +16,15 @@ from harness.trace import STATE, Array
 
 
 def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
-    """Return name and values of each array that a case's initial state names."""
-    arrays = []
+    """Return name and values, read-only, of each array that a case's initial state names."""
+    arrays, shape, dtype = [], (module.num_features,), module.dtype
     for name in STATE:
         value = getattr(state, name)
         if isinstance(value, int):
             arrays.append((name, np.asarray(value, dtype=np.int64)))
         elif value is not None:
-            arrays.append((name, value.array((module.num_features,), module.dtype)))
+            make = value.dense if value.layout == "contiguous" else value.array
+            arrays.append((name, make(shape, dtype)))
     return arrays
 
 
@@ -38,15 +39,14 @@ def given_arrays(
 
 
 def given_seeds(
-    given: Seeds | None, gradients: Mapping[str, Array | None], like: Array, own: str
+    given: Seeds, gradients: Mapping[str, Array | None], like: Array, own: str
 ) -> dict[str, tuple[Array, Array]]:
     """Return where a double backward pass begins, each array to give away and to keep.
 
     A loss cannot depend on a gradient that there is not, as its parameter was taken away.
     """
     kinds = {"grad_input": name_of(like.dtype)}
-    spelled = () if given is None else given.items()
-    there = ((name, spec, gradients[name]) for name, spec in spelled)
+    there = ((name, spec, gradients[name]) for name, spec in given.items())
     return {
         name: given_arrays(spec, gradient.shape, kinds.get(name, own), like)
         for name, spec, gradient in there

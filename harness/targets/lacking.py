@@ -34,7 +34,7 @@ def lacking(missing: Pass, case: Case, trace: Trace, reason: str) -> Trace:
         For the user.
     """
     steps = tuple(
-        replace(done, unsupported=done.unsupported or reason)
+        done._replace(unsupported=done.unsupported or reason)
         if _asks(missing, step) and not done.raised
         else done
         for done, (_, _, step) in zip(trace.steps, case.executions(), strict=False)

@@ -11,6 +11,7 @@ import torch
 
 from harness.case.model import Case, ModuleConfig
 from harness.errors import InvalidInput
+from harness.targets import own_module
 from harness.targets.base import (
     LOW_PRECISION,
     Declaration,
@@ -130,13 +131,15 @@ def module_target(
         absent = "no CUDA device"
     make = route(way.via, way.compiler)
 
-    def subject(config: ModuleConfig) -> ModuleSubject:
-        return construct(cls, config, device, make())
-
     harmless = cls is torch.nn.BatchNorm2d and way == Way()
 
+    def subject(config: ModuleConfig) -> ModuleSubject:
+        if harmless and device == "cpu":
+            return own_module.construct(config)
+        return construct(cls, config, device, make())
+
     def run(case: Case) -> Trace:
-        if _is_set(threads, way.cudnn):
+        if _is_set(threads, device, way.cudnn):
             return execute(case, subject, harmless=harmless)
         with _setting(threads, way.cudnn):
             return execute(case, subject, harmless=harmless)
@@ -145,8 +148,10 @@ def module_target(
     return FunctionTarget(TargetInfo(name, absent, versions, declarations), run)
 
 
-def _is_set(threads: int, cudnn: bool) -> bool:
-    return torch.get_num_threads() == threads and torch.backends.cudnn.enabled == cudnn
+def _is_set(threads: int, device: str, cudnn: bool) -> bool:
+    if torch.get_num_threads() != threads:
+        return False
+    return device == "cpu" or torch.backends.cudnn.enabled == cudnn
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from itertools import chain
 from typing import Any
 
 from harness.case.layouts import describe
-from harness.trace import DOUBLE, Array, same_bits
+from harness.trace import DOUBLE, LEAVES, Array, same_bits
+
+_GRADIENTS = {leaf: f"grad_{leaf}" for leaf in LEAVES}
 
 
 class Returned:
@@ -41,7 +43,8 @@ class Results:
     record : dict
         Of the step; gets `results` and `layouts`.
     returned : Returned or None
-        What watches over the module's own arrays.
+        What watches over the module's own arrays; None where nothing writes into them again, so
+        that they need no copy.
     """
 
     def __init__(self, record: dict[str, Any], returned: Returned | None) -> None:
@@ -51,14 +54,14 @@ class Results:
         record |= {"results": self._results, "layouts": self._layouts}
 
     def keep(self, name: str, value: Array | None) -> None:
-        """Keep a copy of a result, with the strides that it has."""
+        """Keep a result, with the strides that it has."""
+        self._results[name] = value
         if value is None:
-            self._results[name] = None
             return
-        self._results[name] = copied = value.copy(order="K")
         if value.ndim == 4 and name not in DOUBLE:  # noqa: PLR2004  # formats are of 4-D arrays
             self._layouts[name] = describe(value)
         if self._returned is not None:
+            self._results[name] = copied = value.copy(order="K")
             self._returned.keep(name, value, copied)
 
     def keep_gradients(
@@ -66,7 +69,7 @@ class Results:
     ) -> None:
         """Keep the gradients by some of `LEAVES`."""
         for leaf in leaves:
-            name = f"grad_{leaf}"
+            name = _GRADIENTS[leaf]
             self.keep(name, gradients[name])
 
     def keep_double(self, found: Mapping[str, Array | None], leaves: Collection[str]) -> None:

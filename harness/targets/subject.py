@@ -38,14 +38,11 @@ class Subject(Protocol):
         `seeds` are those of a loss by gradients that there are, by the names of these.
         """
 
-    def held(self) -> Mapping[str, Any]:
-        """Return what holds the arrays of `STATE`; None where there is nothing."""
+    def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
+        """Return copies of the arrays of `STATE`; and which are not those of the last time.
 
-    def copies(self, held: Mapping[str, Any]) -> Mapping[str, Array | None]:
-        """Return copies of the arrays."""
-
-    def same_memory(self, one: Any, other: Any) -> bool:  # noqa: ANN401  # what `held` returns
-        """Whether two objects that hold an array hold it in the same place."""
+        Those were there then, and now the module has another, elsewhere in memory, or none.
+        """
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""

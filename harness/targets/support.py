@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,6 +20,30 @@ class Unsupported(Exception):  # noqa: N818  # no mistake, an answer
     """The target lacks what the case asks for; its text is the reason for the user."""
 
 
+_UNCHANGED: frozenset[str] = frozenset()
+
+
+def replaced(
+    before: Mapping[str, Any], now: Mapping[str, Any], same_memory: Callable[[Any, Any], bool]
+) -> frozenset[str]:
+    """Return the names of what was there before, and is now another, elsewhere in memory, or none.
+
+    Parameters
+    ----------
+    before, now : mapping of str to object or None
+        What holds an array, by the same names in the same order; `before` may be empty.
+    same_memory : callable
+        Whether two of them hold it in the same place.
+    """
+    if all(map(operator.is_, before.values(), now.values())):
+        return _UNCHANGED
+    return frozenset(
+        name
+        for name, each in before.items()
+        if each is not now[name] and each is not None and not same_memory(each, now[name])
+    )
+
+
 def numeric(value: object, name: str) -> Array:
     """Return a value as an array of numbers.
 
@@ -28,7 +53,10 @@ def numeric(value: object, name: str) -> Array:
         It is none.
     """
     array = np.asarray(value)
-    if array.dtype.hasobject or array.dtype.names or array.dtype.kind in "SUmM":
+    dtype = array.dtype
+    if dtype.kind in "fiubc":
+        return array
+    if dtype.hasobject or dtype.names or dtype.kind in "SUmM":
         raise TypeError(f"{name} is no array of numbers but {type(value).__name__}")
     return array
 

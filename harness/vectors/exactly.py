@@ -52,7 +52,7 @@ class _Subject(array_class.ArraySubject):
 
     def forward(self, given: Array, leaves: Collection[str]) -> Array:
         """Run the reference, and put the exact running statistics in place of its own."""
-        before = self.copies(self.held())
+        before, _ = self.state()
         try:
             return super().forward(given, leaves)
         finally:
@@ -62,7 +62,7 @@ class _Subject(array_class.ArraySubject):
     def _correct(self, before: Mapping[str, Array | None], results: Results | None) -> None:
         if results is None:
             return
-        after = self.copies(self.held())
+        after, _ = self.state()
         for name in RUNNING:
             old, new = before[name], after[name]
             if old is None or new is None or same_bits(old, new) or name not in results.quantities:

@@ -268,6 +268,21 @@ def test_equal_by_value():
     assert repr(pickle.loads(pickle.dumps(one))) == repr(one)  # noqa: S301 - made here
 
 
+def test_a_changed_copy_is_worked_out_anew():
+    """What was drawn of a recipe, or spelled of a module, is not that of a copy that differs."""
+    one = item(FULL)
+    spec = next(
+        step.forward.input for step in one.steps if step.forward and step.forward.input.shape
+    )
+    spec.array()
+    assert one.module.arguments()
+    wider = spec.model_copy(update={"shape": (*spec.shape[:3], spec.shape[3] + 1)})
+    module = one.module.model_copy(update={"eps": 0.25})
+
+    assert wider.array().shape == wider.shape
+    assert module.arguments()["eps"] == 0.25
+
+
 def test_without_expectations():
     """What a target sees has no expectation, those of steps included, and is the same otherwise."""
     full = item(FULL)

@@ -1,0 +1,134 @@
+"""``torch.nn.BatchNorm2d`` itself, on the CPU: a module whose ways are known is read faster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from harness.case.model import ModuleConfig
+from harness.targets.support import constructed, replaced
+from harness.targets.torch_module import ModuleSubject, arguments, same_memory, to_array
+from harness.trace import STATE, Array
+
+
+def construct(config: ModuleConfig) -> OwnSubject:
+    """Construct the module with a case's arguments; errors as in `constructed`."""
+    # It is where the default device is, the CPU: to find nothing to move takes 12 µs.
+    return OwnSubject(constructed(torch.nn.BatchNorm2d, arguments(config)))
+
+
+class _Place(NamedTuple):
+    """Where the module keeps a tensor of its state, or None.
+
+    Attributes
+    ----------
+    name : str
+    holder : mapping
+        The module's own attributes, its parameters, or its buffers.
+    tensor : Tensor or None
+    view : array or None
+        In the tensor's memory.
+    """
+
+    name: str
+    holder: Mapping[str, Any]
+    tensor: torch.Tensor | None
+    view: Array | None
+
+
+_ENGINE = getattr(getattr(torch.autograd.Variable, "_execution_engine", None), "run_backward", None)
+"""What ``torch.autograd.grad`` calls, once it has found that all fits."""
+
+_NONE: frozenset[str] = frozenset()
+
+
+class OwnSubject(ModuleSubject):
+    """An instance of ``torch.nn.BatchNorm2d``.
+
+    Its passes, resets and loads write into the memory that its tensors have, so that views of them
+    hold from step to step. What gives them other memory is told here.
+    """
+
+    def __init__(self, module: torch.nn.BatchNorm2d) -> None:
+        super().__init__(module, "cpu", lambda module, given: module(given))
+        self._places: list[_Place] = []
+        self._look()
+
+    def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
+        """Return copies of the tensors of `STATE`; and which are not those of the last time."""
+        copies: dict[str, Array | None] = {}
+        for name, holder, tensor, view in self._places:
+            if holder.get(name) is not tensor:
+                break
+            copies[name] = None if view is None else view.copy()
+        if len(copies) == len(STATE):
+            return copies, _NONE
+        before = self.held
+        self._look()
+        for name, _, _, view in self._places:
+            copies[name] = None if view is None else view.copy()
+        return copies, replaced(before, self.held, same_memory)
+
+    def fill(self, name: str, values: Array) -> None:
+        """Write values into a parameter or buffer, in place."""
+        tensor = self.held[name]
+        if tensor is None:  # the error is that of any module
+            super().fill(name, values)
+        else:
+            to_array(tensor)[...] = values
+
+    def assign(self, name: str, value: object, parameter: bool) -> None:
+        """Assign a scalar, a tensor, a parameter or None to an attribute."""
+        self._places.clear()
+        super().assign(name, value, parameter)
+
+    def call(self, method: str) -> None:
+        """Call a method without arguments, or go on with a deep copy."""
+        self._places.clear()
+        super().call(method)
+
+    def cast(self, name: str) -> None:
+        """Call to(dtype)."""
+        self._places.clear()
+        super().cast(name)
+
+    def load(self, state: Mapping[str, Any], strict: bool) -> None:
+        """Call load_state_dict."""
+        self._places.clear()
+        super().load(state, strict)
+
+    def _gradients(
+        self,
+        output: torch.Tensor,
+        leaves: tuple[torch.Tensor, ...],
+        grad_output: torch.Tensor,
+        twice: bool,
+    ) -> Sequence[torch.Tensor | None]:
+        # `torch.autograd.grad` takes 25 µs to find that a gradient fits its output, where the
+        # engine that it calls takes 20.
+        fits = grad_output.shape == output.shape and grad_output.dtype is output.dtype
+        if twice or not (fits and leaves and output.requires_grad) or _ENGINE is None:
+            return super()._gradients(output, leaves, grad_output, twice)
+        found: Sequence[torch.Tensor | None] = _ENGINE(
+            (output,), (grad_output,), False, False, leaves, True, accumulate_grad=False
+        )
+        return found
+
+    def _look(self) -> None:
+        """Find where everything is now."""
+        own = vars(self.module)
+        holders = own, own["_parameters"], own["_buffers"]
+        self._places = []
+        for name in STATE:
+            # As `Module.__getattr__` finds it, in a tenth of the time.
+            holder = next((each for each in holders if name in each), own)
+            value = holder.get(name)
+            tensor = value if isinstance(value, torch.Tensor) else None
+            view = None if tensor is None else to_array(tensor)
+            self._places.append(_Place(name, holder, tensor, view))
+        self.held = {each.name: each.tensor for each in self._places}
+
+    def _find(self, name: str) -> Any:  # noqa: ANN401  # whatever a module holds
+        return self.held[name]

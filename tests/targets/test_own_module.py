@@ -1,0 +1,55 @@
+"""Torch's own module is recorded by a shorter way than others: what is recorded is the same."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from harness.case.suite import load
+from harness.targets import blinded, resolve
+
+torch.set_num_threads(1)
+
+
+Same = type("BatchNorm2d", (torch.nn.BatchNorm2d,), {})
+"""A module that the harness knows nothing of, by the name that torch's errors say."""
+
+
+def in_bits(value):
+    """Return a value whose arrays are their types, shapes and bits."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.name, value.shape, value.tobytes()
+    if isinstance(value, dict):
+        return {key: in_bits(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(in_bits, value))
+    return value
+
+
+def recorded(trace):
+    """Return all that a trace says."""
+    steps = [in_bits(tuple(step._replace(overwritten=None))) for step in trace.steps]
+    return in_bits(dict(trace.initial)), steps, trace.raised, trace.unsupported
+
+
+@pytest.mark.parametrize("folder", ["cases/edge", "cases/seed", "cases/regressions"])
+def test_it_is_recorded_as_a_subclass_is_that_changes_nothing(folder):
+    """Results with their layouts, states, what was replaced, and errors are the same."""
+    own, other = resolve("torch"), resolve(Same)
+    cases = [blinded(case) for _, case in load([folder]).cases()]
+
+    assert cases
+    for case in cases:
+        assert recorded(own.execute(case)) == recorded(other.execute(case)), case.id
+
+
+def test_a_case_for_another_process_has_no_arrays():
+    """What was drawn while a case ran stays here: the next process draws its own."""
+    (_, case), *_ = load(["cases/edge/momentum.yaml"]).cases()
+    before = len(pickle.dumps(case))
+    resolve("torch").execute(case)
+
+    assert len(pickle.dumps(case)) == before
