@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, StrictBool, StrictInt, Tag
 
@@ -94,10 +94,8 @@ class Load(Model):
 class _Step(Model):
     """One thing that happens to the module."""
 
-    @property
-    def kind(self) -> str:
-        """The step's one key that is no option: "train", "eval", "set", ..."""
-        return next(iter(type(self).model_fields))
+    kind: ClassVar[str]
+    """The step's one key that is no option: "train", "eval", "set", ..."""
 
     @property
     def forward(self) -> Forward | None:
@@ -113,6 +111,8 @@ class _Step(Model):
 
 class Train(_Step):
     """A step in training mode."""
+
+    kind = "train"
 
     train: Forward
     """Calls train() and then the module."""
@@ -131,6 +131,8 @@ class Train(_Step):
 class Eval(_Step):
     """A step in evaluation mode."""
 
+    kind = "eval"
+
     eval: Forward
     """Calls eval() and then the module."""
 
@@ -148,6 +150,8 @@ class Eval(_Step):
 class Backward(_Step):
     """The gradients of an earlier train or eval step, taken now."""
 
+    kind = "backward"
+
     backward: Later
     """Which step's, and from which gradient of its output."""
 
@@ -160,6 +164,8 @@ class Backward(_Step):
 class Set(_Step):
     """Attribute assignment."""
 
+    kind = "set"
+
     set: Settings
     """Attributes and their new values."""
     raises: Raises | None = None
@@ -169,6 +175,8 @@ class Set(_Step):
 class Call(_Step):
     """A method called without arguments."""
 
+    kind = "call"
+
     call: Literal["reset_running_stats", "reset_parameters", "deepcopy"]
     """The method; `deepcopy` goes on with a deep copy of the module."""
     raises: Raises | None = None
@@ -177,6 +185,8 @@ class Call(_Step):
 
 class Cast(_Step):
     """A change of type of parameters and running statistics, as ``module.to(dtype)``."""
+
+    kind = "cast"
 
     cast: DTypeName
     """The new type."""
@@ -192,12 +202,16 @@ class Cast(_Step):
 class Save(_Step):
     """A copy of the state_dict, kept under a name."""
 
+    kind = "save"
+
     save: Word
     """The name."""
 
 
 class LoadStep(_Step):
     """A saved state_dict loaded into the module."""
+
+    kind = "load"
 
     load: Load
     """What is loaded, and how."""
@@ -208,16 +222,7 @@ class LoadStep(_Step):
         return self.load.raises
 
 
-STEPS = {
-    "train": Train,
-    "eval": Eval,
-    "backward": Backward,
-    "set": Set,
-    "call": Call,
-    "cast": Cast,
-    "save": Save,
-    "load": LoadStep,
-}
+STEPS = {each.kind: each for each in (Train, Eval, Backward, Set, Call, Cast, Save, LoadStep)}
 """The kinds of step, by their key in YAML."""
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from harness.case.model import Case
+import numpy as np
+
+from harness.case.model import Call, Case
 from harness.compare import discrete
 from harness.compare.assess import assess
 from harness.compare.blame import blame, equal_elements
@@ -25,7 +28,9 @@ from harness.compare.follow import follow
 from harness.compare.in_place import in_place, untold
 from harness.compare.judged import Account, Assessed
 from harness.compare.published import published
+from harness.compare.transfer import Arrays
 from harness.dtypes import name_of
+from harness.semantics import TORCH
 from harness.trace import RESULTS, STATE, same_bits
 
 __all__ = [
@@ -90,20 +95,28 @@ def judge(hearings: Sequence[Hearing], accuracy: str | None = None) -> Iterator[
 def _compare(
     hearing: Hearing, target: Account, ours: list[Assessed], theirs: list[Assessed]
 ) -> Comparison:
-    case, baseline = hearing.case, hearing.baseline
+    case = hearing.case
     found = Comparison(case.id, target.name)
     if _constructed(found, hearing, target):
         _steps(found, ours, theirs)
-    found.divergences += published(case, target.trace, baseline.trace, hearing.torch)
-    found.divergences += in_place(case, target.trace, baseline.trace, hearing.torch)
+    if case.expect:
+        _expected(found, hearing, target)
+    if found.divergences:
+        found.divergences = list(undocumented(found, found.divergences, target.semantics))
+    checked = {name for each in case.expect for name, _ in each.numbers()}
+    _conclude(found, checked, own=target is hearing.baseline)
+    return found
+
+
+def _expected(found: Comparison, hearing: Hearing, target: Account) -> None:
+    """Compare with what the case publishes."""
+    case, torch = hearing.case, hearing.torch
+    found.divergences += published(case, target.trace, hearing.baseline.trace, torch)
+    found.divergences += in_place(case, target.trace, hearing.baseline.trace, torch)
     if target.semantics.state is None:
-        found.reason = found.reason or untold(case, target.trace, hearing.torch)
+        found.reason = found.reason or untold(case, target.trace, torch)
     elif any(each.in_place for each in case.expect):
         note(found, target.semantics.state)
-    found.divergences = list(undocumented(found, found.divergences, target.semantics))
-    checked = {name for each in case.expect for name, _ in each.numbers()}
-    _conclude(found, checked, own=target is baseline)
-    return found
 
 
 def _constructed(found: Comparison, hearing: Hearing, target: Account) -> bool:
@@ -146,34 +159,40 @@ def _step(
     saved: tuple[dict[str, Any], dict[str, Any]],
 ) -> bool:
     """Compare one execution; return whether the next is worth comparing."""
-    wanted, raised = target.asked.step.expected_error, baseline.done.raised
-    differing = list(discrete.errors(at, wanted, target.done.raised, raised))
-    if wanted is None and raised is not None:
-        found.unforeseen = found.unforeseen or Unforeseen(at[0], raised)
-    missing = _unsupported(target, differing)
-    if missing is not None:
-        found.reason = found.reason or missing
-        found.bitwise_equal = False
-        if not target.done.results:
-            return False
-    else:
-        found.divergences += differing
-        if any(each.aspect == "error" for each in differing):
-            return False
-    if target is baseline:  # no array differs from itself
-        _numbers(found, at, target, baseline)
-        found.divergences += discrete.untouched(at, target)
-        found.divergences += discrete.shared(at, target)
-        return True
-    gradients = frozenset(RESULTS[1:]) if missing is not None else frozenset()
-    found.divergences += discrete.results(at, target, baseline, gradients)
+    wanted, done, raised = target.asked.step.expected_error, target.done, baseline.done.raised
+    missing, skipped = None, _NONE
+    if wanted is not None or raised is not None or done.raised is not None or done.unsupported:
+        differing = list(discrete.errors(at, wanted, done.raised, raised))
+        if wanted is None and raised is not None:
+            found.unforeseen = found.unforeseen or Unforeseen(at[0], raised)
+        missing = _unsupported(target, differing)
+        if missing is not None:
+            found.reason = found.reason or missing
+            found.bitwise_equal = False
+            if not done.results:
+                return False
+            skipped = _GRADIENTS
+        else:
+            found.divergences += differing
+            if any(each.aspect == "error" for each in differing):
+                return False
+    if target is not baseline:  # no array differs from itself
+        found.divergences += discrete.results(at, target, baseline, skipped)
     _numbers(found, at, target, baseline)
-    found.divergences += discrete.state(at, target, baseline, *saved)
-    found.divergences += discrete.saved_keys(at, target, baseline)
-    found.divergences += discrete.untouched(at, target)
-    found.divergences += discrete.shared(at, target)
-    found.bitwise_equal = found.bitwise_equal and _bitwise(target, baseline)
+    if target is not baseline:
+        found.divergences += discrete.state(at, target, baseline, *saved)
+        if done.saved is not None:
+            found.divergences += discrete.saved_keys(at, target, baseline)
+        found.bitwise_equal = found.bitwise_equal and _bitwise(target, baseline)
+    if done.input_changed or done.overwritten:
+        found.divergences += discrete.untouched(at, target)
+    if isinstance(target.asked.step, Call):
+        found.divergences += discrete.shared(at, target)
     return True
+
+
+_NONE: frozenset[str] = frozenset()
+_GRADIENTS = frozenset(RESULTS[1:])
 
 
 def _unsupported(target: Assessed, differing: Sequence[Divergence]) -> str | None:
@@ -189,47 +208,55 @@ def _unsupported(target: Assessed, differing: Sequence[Divergence]) -> str | Non
 
 
 def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline: Assessed) -> None:
-    asked = target.asked
+    asked, figures, arrays = target.asked, baseline.figures, baseline.computed
     mode, layout = asked.mode if asked.of is None else "backward", asked.layout
+    worst = -1.0 if found.worst is None else found.worst.ratio
     for quantity, ours in target.figures.items():
-        theirs, array = baseline.figures.get(quantity), target.computed[quantity]
-        further = found.worst is None or ours.ratio > found.worst.ratio
-        if further and ours.unjudged < array.size:
-            found.worst = Worst(quantity, at[0], ours.ratio, ours.ulp)
-        holding = Holding(quantity, mode, name_of(array.dtype), layout)
+        theirs, array = figures.get(quantity), target.computed[quantity]
+        ratio, size = ours.ratio, array.size
+        if ratio > worst and ours.unjudged < size:
+            found.worst, worst = Worst(quantity, at[0], ratio, ours.ulp), ratio
+        holding = _holding(quantity, mode, array.dtype, layout)
         if theirs is None:
-            found.measured.append(Measured(holding, array.size, ours))
+            found.measured.append(Measured(holding, size, ours))
             continue
-        same = equal_elements(array, baseline.computed[quantity])
-        nearer, farther = ours.ratio < theirs.ratio, ours.ratio > theirs.ratio
-        found.measured.append(Measured(holding, array.size, ours, same, nearer, farther))
-        if ours.ratio > 1 or theirs.ratio > 1:
+        same = equal_elements(array, arrays[quantity])
+        nearer, farther = ratio < theirs.ratio, ratio > theirs.ratio
+        found.measured.append(Measured(holding, size, ours, same, nearer, farther))
+        if ratio > 1 or theirs.ratio > 1:
             found.divergences += blame(at, target.judged[quantity], baseline.judged[quantity])
-    if target.figures and target.declared is not None:
+    if target.declared is not None and target.figures:
         found.declared = tuple(sorted({*found.declared, target.declared.reason}))
-    note_numbers(found, target)
+    if target.semantics is not TORCH:
+        note_numbers(found, target)
     if target.consistency is not None:
         output = target.computed["output"]
-        holding = Holding(CONSISTENCY, mode, name_of(output.dtype), layout)
+        holding = _holding(CONSISTENCY, mode, output.dtype, layout)
         found.measured.append(Measured(holding, output.size, target.consistency))
+
+
+@lru_cache(maxsize=1024)
+def _holding(quantity: str, mode: str, dtype: np.dtype[Any], layout: str) -> Holding:
+    return Holding(quantity, mode, name_of(dtype), layout)
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:
     """Whether all that an execution returned and left behind is the same."""
-    pairs = (
-        (getattr(target.done, part).get(name), getattr(baseline.done, part).get(name))
-        for part, names in (("results", RESULTS), ("state", STATE))
-        for name in names
-    )
-    return all(
-        ours is theirs or (ours is not None and theirs is not None and same_bits(ours, theirs))
-        for ours, theirs in pairs
-    )
+    ours, theirs = target.done, baseline.done
+    return _same(RESULTS, ours.results, theirs.results) and _same(STATE, ours.state, theirs.state)
+
+
+def _same(names: Sequence[str], ours: Arrays, theirs: Arrays) -> bool:
+    for name in names:
+        one, other = ours.get(name), theirs.get(name)
+        if one is not other and (one is None or other is None or not same_bits(one, other)):
+            return False
+    return True
 
 
 def _conclude(found: Comparison, checked: set[str], *, own: bool) -> None:
     """Give the verdict; `checked` are the quantities that the case publishes numbers of."""
-    culprits = {each.culprit for each in found.divergences}
+    culprits = {each.culprit for each in found.divergences} if found.divergences else _NONE
     if culprits & {"target", "both"}:
         found.verdict = "diverge"
     elif found.reason is not None:
@@ -243,8 +270,12 @@ def _conclude(found: Comparison, checked: set[str], *, own: bool) -> None:
 
 
 def _nothing_judged(found: Comparison, checked: set[str]) -> bool:
-    measured = [each for each in found.measured if each.elements]
-    return bool(measured) and not any(
-        each.figures.unjudged < each.elements or each.holding.quantity in checked
-        for each in measured
-    )
+    nothing = True
+    for each in found.measured:
+        if each.figures.unjudged < each.elements:
+            return False
+        if each.elements:
+            nothing = False
+            if each.holding.quantity in checked:
+                return False
+    return not nothing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -74,13 +74,13 @@ class _Form:
     step : Step
         One of them.
     accuracy : str
-    quantities : list of (quantity, shape)
-        Those that are computed; those of the state come last.
+    quantities : list of (quantity, shape, bool)
+        Those that are computed, and whether they are of the state; these come last.
     """
 
     step: Step
     accuracy: str
-    quantities: list[tuple[AnyQuantity, tuple[int, ...]]]
+    quantities: list[tuple[AnyQuantity, tuple[int, ...], bool]]
     declared: dict[Declarations, Declared | None] = field(default_factory=dict)
 
     @classmethod
@@ -96,7 +96,9 @@ class _Form:
         computed: list[AnyQuantity] = sorted(quantities_of(step), key=RUNNING.__contains__)
         if asks.seeds:
             computed = [*quantities_of_double(step), *computed]
-        quantities = [(each, images if each in IMAGES else row) for each in computed]
+        quantities = [
+            (each, images if each in IMAGES else row, each in RUNNING) for each in computed
+        ]
         return cls(step, accuracy or standard_accuracy(name_of(step.input.dtype)), quantities)
 
     def declares(self, declarations: Declarations) -> Declared | None:
@@ -170,11 +172,12 @@ class _Waiting:
             return
         execution.question = asks
         execution.accuracy, execution.declared = form.accuracy, form.declares(declarations)
-        execution.computed = dict(_computed(form, before, done))
-        if not execution.computed:
+        execution.computed = computed = _computed(form, before, done)
+        if not computed:
             return
-        types = [(name, array.dtype) for name, array in execution.computed.items()]
-        self._alike.setdefault((key, execution.declared, *types), []).append(execution)
+        types = [array.dtype for array in computed.values()]
+        like = (key, execution.declared, *computed, *types)
+        self._alike.setdefault(like, []).append(execution)
 
     def judge(self) -> None:
         """Judge all of them, as many at a time as pays."""
@@ -215,16 +218,17 @@ def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:
 
 def _computed(
     form: _Form, before: Mapping[str, Array | None], done: StepTrace
-) -> Iterator[tuple[AnyQuantity, Array]]:
-    """Yield those quantities of a step that the implementation has in the expected shape."""
+) -> dict[AnyQuantity, Array]:
+    """Return those quantities of a step that the implementation has in the expected shape."""
     failed = done.raised is not None and done.raised.phase == "forward"
     # A step that raised before its update owes none.
     owed = not failed or _updated(before, done)
-    for quantity, shape in form.quantities:
-        running = quantity in RUNNING
+    found: dict[AnyQuantity, Array] = {}
+    for quantity, shape, running in form.quantities:
         if running and not owed:
             continue
         array = (done.state if running else done.results).get(quantity)
         # A complex array has another type, which is said elsewhere, and no distance.
         if array is not None and array.dtype.kind != "c" and row(array).shape == shape:
-            yield quantity, row(array)
+            found[quantity] = row(array)
+    return found

@@ -79,15 +79,17 @@ def results(
     at: tuple[int, int], target: Assessed, baseline: Assessed, skip: frozenset[str]
 ) -> Iterator[Divergence]:
     """Yield where output or gradients differ in presence, type, shape or layout."""
+    returned, layouts = target.done.results, target.done.layouts
     for name in RESULTS:
         if name in skip or name not in baseline.done.results:
             continue
-        ours, theirs = target.done.results.get(name), baseline.done.results[name]
-        different = list(form(at, name, ours, theirs))
-        yield from different
-        layouts = target.done.layouts.get(name), baseline.done.layouts.get(name)
-        if not different and layouts[0] != layouts[1]:
-            yield _divergence(at, name, "layout", _layout(layouts[1]), _layout(layouts[0]))
+        ours, theirs = returned.get(name), baseline.done.results[name]
+        if not _alike(ours, theirs):
+            yield from form(at, name, ours, theirs)
+            continue
+        layout, wanted = layouts.get(name), baseline.done.layouts.get(name)
+        if layout != wanted:
+            yield _divergence(at, name, "layout", _layout(wanted), _layout(layout))
 
 
 def state(
@@ -100,24 +102,23 @@ def state(
     """Yield where the state left behind differs, but for what was judged by its numbers."""
     moves = _moves(target, target_saved), _moves(baseline, baseline_saved)
     for name in STATE:
-        ours, theirs = target.done.state.get(name), baseline.done.state.get(name)
-        if _already(name, target, baseline):
+        ours, theirs = moves[0].after.get(name), moves[1].after.get(name)
+        # What differed before the step, the step is not to blame for.
+        if not _alike(moves[0].before.get(name), moves[1].before.get(name)):
             continue
-        different = list(form(at, name, ours, theirs))
-        yield from different
-        if different or ours is None or name in target.computed:
-            continue
-        wanted = expected(name, moves[1], moves[0])
-        if wanted is not None:
-            yield from _values(at, name, ours, wanted)
+        if not _alike(ours, theirs):
+            yield from form(at, name, ours, theirs)
+        elif ours is not None and name not in target.computed:
+            wanted = expected(name, moves[1], moves[0])
+            if wanted is not None:
+                yield from _values(at, name, ours, wanted)
 
 
-def _already(name: str, target: Assessed, baseline: Assessed) -> bool:
-    """Whether presence or type differed before the step, and the step is not to blame."""
-    ours, theirs = target.before.get(name), baseline.before.get(name)
+def _alike(ours: Array | None, theirs: Array | None) -> bool:
+    """Whether two arrays are the same in presence, type and shape."""
     if ours is None or theirs is None:
-        return (ours is None) != (theirs is None)
-    return ours.dtype != theirs.dtype or ours.shape != theirs.shape
+        return ours is theirs
+    return ours.shape == theirs.shape and ours.dtype == theirs.dtype
 
 
 def _moves(assessed: Assessed, saved: Saved) -> Moves:

@@ -8,7 +8,7 @@ import numpy as np
 
 from harness.compare.findings import Comparison, Divergence
 from harness.compare.judged import Assessed
-from harness.semantics import TORCH, Difference, Semantics
+from harness.semantics import Difference, Semantics
 from harness.trace import RESULTS
 
 
@@ -63,7 +63,7 @@ def note(found: Comparison, difference: Difference | None) -> None:
 def note_numbers(found: Comparison, target: Assessed) -> None:
     """Note what the target documents of the numbers of a step."""
     computed, semantics = target.computed, target.semantics
-    if semantics is TORCH or target.question is None:
+    if target.question is None:
         return
     # To a module of float32 the rounding of eps is nothing new.
     if "output" in computed and computed["output"].dtype == np.float64:

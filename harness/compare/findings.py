@@ -143,17 +143,18 @@ class Measure:
 
     def add(self, found: Measured, case: str, ratio: float) -> None:
         """Add a step of a case, `ratio` standing for the figures' own."""
-        figures = found.figures
-        self.elements += found.elements
-        self.unjudged += figures.unjudged
-        self.vacuous += figures.vacuous
-        self.bitwise += found.bitwise
-        self.nearer += found.nearer
-        self.farther += found.farther
-        self.ulp = max(self.ulp, figures.ulp)
-        self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, ratio, case)
-        if figures.held:
-            self.held, self.held_at = _worse(self.held, self.held_at, figures.held, case)
+        _, elements, (_, _, ulp, held, unjudged, vacuous), bitwise, nearer, farther = found
+        self.elements += elements
+        self.unjudged += unjudged
+        self.vacuous += vacuous
+        self.bitwise += bitwise
+        self.nearer += nearer
+        self.farther += farther
+        self.ulp = max(self.ulp, ulp)
+        if ratio >= self.ratio:
+            self.ratio, self.ratio_at = _worse(self.ratio, self.ratio_at, ratio, case)
+        if held and held >= self.held:
+            self.held, self.held_at = _worse(self.held, self.held_at, held, case)
 
     def merge(self, other: Measure) -> None:
         """Add what another measure of the same holding has found."""

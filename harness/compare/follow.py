@@ -87,7 +87,7 @@ class Asked:
         forward, given = self.step.forward, self.input
         twice = None if forward is None else forward.double_backward
         if twice is None or given is None:
-            return {}
+            return _NO_SEEDS
         channels, own = (given.shape[1],), self.dtype
         return {
             name: _values(spec, given.shape, name_of(given.dtype), given)
@@ -95,6 +95,9 @@ class Asked:
             else _values(spec, channels, own, None)
             for name, spec in twice.items()
         }
+
+
+_NO_SEEDS: Mapping[str, Array] = {}
 
 
 def _values(spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None) -> Array:

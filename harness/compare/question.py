@@ -14,7 +14,7 @@ from harness.compare.follow import Asked
 from harness.dtypes import FLOATING, name_of
 from harness.oracle import Step
 from harness.semantics import TORCH, Semantics
-from harness.trace import LEAVES, Array
+from harness.trace import Array
 
 
 @dataclass(eq=False)
@@ -38,15 +38,13 @@ class Question:
     def form(self) -> tuple[object, ...]:
         """Shapes, types and flags: executions of one form are stacked."""
         held = self.weight, self.bias, self.running_mean, self.running_var, self.grad_output
-        return (
-            self.input.shape,
-            self.input.dtype,
-            self.batch_statistics,
-            self.factor is None,
-            self.unbiased,
-            *[None if array is None else (array.dtype, array.shape) for array in held],
-            *[(name, seed.dtype, seed.shape) for name, seed in self.seeds.items()],
-        )
+        parts: list[object] = [self.input.shape, self.input.dtype]
+        parts += [self.batch_statistics, self.factor is None, self.unbiased]
+        for array in held:
+            parts += (None,) if array is None else (array.dtype, array.shape)
+        for name, seed in self.seeds.items():
+            parts += (name, seed.dtype, seed.shape)
+        return tuple(parts)
 
     @property
     def content(self) -> tuple[object, ...]:
@@ -120,26 +118,30 @@ def question(
     given, training = asked.input, asked.mode == "train"
     if given is None:
         return None
-    mean, variance = _held(before, "running_mean"), _held(before, "running_var")
+    weight, bias, mean, variance = (_held(before, name) for name in _HELD)
     batch = training or (mean is None and variance is None)
     if training and not asked.track:
         mean = variance = None
     updates = training and asked.of is None and mean is not None and variance is not None
-    of = {"grad_input": given, **{f"grad_{name}": _held(before, name) for name in LEAVES[1:]}}
-    seeds = asked.seeds if gradients else {}
+    of = {"grad_input": given, "grad_weight": weight, "grad_bias": bias}
+    seeds = asked.seeds if gradients else _NO_SEEDS
     return Question(
         input=given,
         eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
         batch_statistics=batch,
-        weight=_held(before, "weight"),
-        bias=_held(before, "bias"),
+        weight=weight,
+        bias=bias,
         running_mean=mean,
         running_var=variance,
         factor=_factor(asked, before, semantics) if updates else None,
         grad_output=asked.grad_output if gradients else None,
         unbiased=semantics.running_var is None,
-        seeds={name: seed for name, seed in seeds.items() if _fits(seed, of[name])},
+        seeds=seeds and {name: seed for name, seed in seeds.items() if _fits(seed, of[name])},
     )
+
+
+_HELD = ("weight", "bias", "running_mean", "running_var")
+_NO_SEEDS: Mapping[str, Array] = {}
 
 
 def row(array: Array) -> Array:

@@ -102,15 +102,17 @@ class Collector:
             tally["bitwise_equal"] += comparison.bitwise_equal
         if comparison.declared:
             self.declared.setdefault(target, set()).update(comparison.declared)
+        measures = self.measures
         for each in comparison.measured:
-            quantity, ratio = each.holding.quantity, each.figures.ratio
-            mine = self.measures.get((target, each.holding))
+            holding, ratio = each.holding, each.figures.ratio
+            mine = measures.get((target, holding))
             if mine is None:
-                mine = self.measures[target, each.holding] = Measure()
+                mine = measures[target, holding] = Measure()
             # As a report shows it, so that shards and the whole agree on whose is the largest.
-            near = not mine.ratio_at or ratio >= _NEAR * mine.ratio
+            near = ratio >= _NEAR * mine.ratio or not mine.ratio_at
             mine.add(each, case, float(rounded(ratio)) if near else ratio)
-            worst[quantity] = max(ratio, worst.get(quantity, 0.0))
+            if ratio > worst.get(holding.quantity, -1.0):
+                worst[holding.quantity] = ratio
         quiet = baseline or (origin.matrix is not None and not self.full)
         if comparison.verdict != "agree" or not quiet:
             _, results = self.cases.setdefault(comparison.id, (origin, {}))
