@@ -1,0 +1,148 @@
+"""What was computed in rows (R, n) against what is expected of them: the worst of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.oracle.arithmetic import Array, Float64, Mask, distance
+from harness.oracle.judge import Expected, within
+from harness.oracle.parts import Part
+from harness.oracle.step import Channels
+
+
+class Held:
+    """A part of rows, held against what is expected of it.
+
+    Parameters
+    ----------
+    part : Part
+        Which.
+    given : array
+        What was computed there, of any floating type.
+    expected : Expected
+        Of the same shape.
+    """
+
+    def __init__(self, part: Part, given: Array, expected: Expected) -> None:
+        self.part, self.given, self.expected = part, given, expected
+        with np.errstate(all="ignore"):
+            self.error = distance(given, expected.exact)
+
+    @cached_property
+    def _finite(self) -> bool:
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(np.add.reduce(self.error, axis=None)))
+
+    def ratio(self) -> Float64:
+        """Return error over bound of each element."""
+        return within(self.error, self.given, self.expected)
+
+    def exceeds(self, other: Expected, channels: Channels) -> Mask:
+        """Return the rows with an element beyond the bound of another class of accuracy.
+
+        `channels` are those of the other class's rows that belong to these.
+        """
+        bound, unjudged = other.bound[channels], other.unjudged
+        if unjudged is None and self._finite:
+            # Division rounds no quotient of an error above its bound to 1.
+            return _any(self.error > bound)
+        unjudged = None if unjudged is None else unjudged[channels]
+        expected = replace(self.expected, bound=bound, unjudged=unjudged)
+        return _any(within(self.error, self.given, expected) > 1)
+
+
+class Pieces:
+    """Rows, held part by part against what is expected of them.
+
+    Parameters
+    ----------
+    given : (R, n) array
+        What was computed.
+    cut : sequence of Part
+        The parts that together are the rows.
+    expected : function of Part
+    """
+
+    def __init__(
+        self, given: Array, cut: Sequence[Part], expected: Callable[[Part], Expected]
+    ) -> None:
+        self._given, self._cut, self._expected = given, cut, expected
+
+    def __iter__(self) -> Iterator[Held]:
+        # Of many none is kept: together they would leave the cache.
+        return map(self._held, self._cut) if len(self._cut) > 1 else iter([self._only])
+
+    @cached_property
+    def _only(self) -> Held:
+        return self._held(self._cut[0])
+
+    def _held(self, part: Part) -> Held:
+        return Held(part, self._given[part], self._expected(part))
+
+
+class Worst:
+    """The largest error over bound of each row, as its parts are met from left to right.
+
+    Attributes
+    ----------
+    ratio, bound : (R,) float64 arrays
+        Error over bound of that element, and its bound.
+    at : (R,) integer array
+        Its place in the row: the first of several.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.ratio = np.full(rows, -1.0)
+        self.bound = np.zeros(rows)
+        self.at = np.zeros(rows, np.intp)
+
+    def add(self, held: Held) -> None:
+        """Take the next part."""
+        channels, elements = held.part
+        ratio = held.ratio()
+        at = ratio.argmax(axis=1)
+        places = np.arange(at.size)
+        found = ratio[places, at]
+        better = ~(found <= self.ratio[channels])
+        if not better.all():
+            places, at, found = places[better], at[better], found[better]
+        rows = places + (channels.start or 0)
+        self.ratio[rows] = found
+        self.bound[rows] = held.expected.bound[places, at]
+        self.at[rows] = at + (elements.start or 0)
+
+
+class Counts:
+    """How many elements of each row say nothing, as parts are met.
+
+    Attributes
+    ----------
+    unjudged, vacuous : (R,) integer arrays
+        Those that no value can be held against; those with a bound of more than a tenth of the
+        value.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.unjudged = np.zeros(rows, np.intp)
+        self.vacuous = np.zeros(rows, np.intp)
+
+    def add(self, part: Part, expected: Expected) -> None:
+        """Take the next part."""
+        self.vacuous[part[0]] += _counted(expected.vacuous)
+        if expected.unjudged is not None:
+            self.unjudged[part[0]] += _counted(expected.unjudged)
+
+
+def _counted(mask: Mask) -> NDArray[np.intp]:
+    counts: NDArray[np.intp] = np.count_nonzero(mask, axis=1)
+    return counts
+
+
+def _any(mask: Mask) -> Mask:
+    rows: Mask = np.logical_or.reduce(mask, axis=1)
+    return rows
