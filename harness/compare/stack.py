@@ -6,7 +6,7 @@ a call of NumPy costs more than its work, and on a stack of them hardly more tha
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -168,7 +168,7 @@ class Stack:
         if len(distinct) == len(of):
             return Exact(self._step, seeds=_seeds(distinct)), slice(None)
         rows = self._rows_of(range(len(of)))
-        update = None if distinct[0].factor is None else self._step
+        update = None if distinct[0].factor is None else _stacked(self.questions, whole=False)
         return Exact(_stacked(distinct), update, rows, _seeds(distinct)), rows
 
     @cached_property
@@ -185,9 +185,7 @@ class Stack:
         # Running statistics depend on what was there before, too.
         if quantity in RUNNING or len(first) == len(of):
             return range(len(of)), range(len(of))
-        return _numbered(
-            [(asked, array.tobytes()) for asked, array in zip(of, computed, strict=True)]
-        )
+        return _numbered(list(zip(of, [array.tobytes() for array in computed], strict=True)))
 
     def _channels(self, quantity: AnyQuantity, chosen: Sequence[int]) -> Channels:
         """Return the channels of some executions among the exact results'."""
@@ -239,38 +237,43 @@ def _listed(  # noqa: PLR0917  # what figures are made of
     return [Figures(*each) for each in zip(*columns, strict=True)]
 
 
-def _numbered(keys: Iterable[Hashable]) -> tuple[list[int], list[int]]:
+def _numbered(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     """Return for each key its number among the distinct ones, and the first place of each."""
     numbers: dict[Hashable, int] = {}
-    of: list[int] = []
-    first: list[int] = []
-    for place, key in enumerate(keys):
-        number = numbers.setdefault(key, len(first))
-        if number == len(first):
-            first.append(place)
-        of.append(number)
-    return of, first
+    of = [numbers.setdefault(key, len(numbers)) for key in keys]
+    first = dict(zip(reversed(of), reversed(range(len(of))), strict=True))
+    return of, [first[number] for number in range(len(numbers))]
 
 
-def _stacked(questions: Sequence[Question]) -> Step:
-    """Return one step of (C, n) rows that asks all questions."""
-    first, channels = questions[0], questions[0].step.channels
+def _stacked(questions: Sequence[Question], whole: bool = True) -> Step:
+    """Return one step of (C, n) rows that asks all questions.
+
+    If it is not to be the whole of them, but the update of running statistics alone, its input
+    has shape and type, and no values.
+    """
+    first, step = questions[0], questions[0].step
+    channels = step.channels
 
     def joined(name: str) -> Array | None:
         there = getattr(first, name) is not None
         return _joined([getattr(each, name) for each in questions]) if there else None
 
+    if whole:
+        given = _joined([each.input for each in questions])
+    else:
+        shape = channels * len(questions), step.count
+        given = np.broadcast_to(np.zeros((), first.input.dtype), shape)
     factors = [each.factor for each in questions if each.factor is not None]
     return Step(
-        input=_joined([each.input for each in questions]),
+        input=given,
         eps=np.repeat([each.eps for each in questions], channels),
         batch_statistics=first.batch_statistics,
-        weight=joined("weight"),
-        bias=joined("bias"),
+        weight=joined("weight") if whole else None,
+        bias=joined("bias") if whole else None,
         running_mean=joined("running_mean"),
         running_var=joined("running_var"),
         factor=np.repeat(factors, channels) if factors else None,
-        grad_output=joined("grad_output"),
+        grad_output=joined("grad_output") if whole else None,
         unbiased=first.unbiased,
     )
 

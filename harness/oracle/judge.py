@@ -56,6 +56,8 @@ class Expected:
 
     def at(self, channels: Channels) -> Expected:
         """Return what is expected of some channels, which lie along the first axis."""
+        if isinstance(channels, slice) and channels == slice(None):
+            return self
         return self._moved(lambda array: array[channels])
 
     def part(self, part: Part) -> Expected:
@@ -67,12 +69,13 @@ class Expected:
         return split._moved(lambda a: taken(a if a.ndim > 1 else a[:, np.newaxis], part))
 
     def _moved(self, moved: Callable[[NDArray[Any]], NDArray[Any]]) -> Expected:
-        return replace(
-            self,
-            exact=rearrange(self.exact, moved),
-            bound=moved(self.bound),
-            unjudged=None if self.unjudged is None else moved(self.unjudged),
-            special=None if self.special is None else moved(self.special),
+        return Expected(
+            rearrange(self.exact, moved),
+            moved(self.bound),
+            None if self.unjudged is None else moved(self.unjudged),
+            self.dtype,
+            None if self.special is None else moved(self.special),
+            self.rule,
         )
 
     @property

@@ -40,6 +40,11 @@ class Held:
 
     def ratio(self) -> Float64:
         """Return error over bound of each element."""
+        if self.expected.unjudged is None and self._finite:
+            with np.errstate(all="ignore"):
+                ratio: Float64 = self.error / self.expected.bound
+                if np.isfinite(np.add.reduce(ratio, axis=None)):
+                    return ratio
         return within(self.error, self.given, self.expected)
 
     def exceeds(self, other: Expected, channels: Channels) -> Mask:
