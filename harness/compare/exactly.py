@@ -28,9 +28,9 @@ from harness.oracle import (
 )
 from harness.oracle.arithmetic import Float64
 from harness.oracle.judge import spacing
-from harness.oracle.parts import WHOLE, Part, parts
+from harness.oracle.parts import WHOLE, Part
 from harness.oracle.worst import Counts
-from harness.trace import DOUBLE, IMAGES, LEAVES, Array
+from harness.trace import DOUBLE, LEAVES, Array
 
 _Key = tuple[AnyQuantity, str, Declared | None]
 
@@ -131,16 +131,16 @@ class Exact:
         found = cast("Quantity", quantity)
         return self._results(found).part(found, accuracy, declared, part)
 
-    def counts(self, quantity: AnyQuantity, accuracy: str, declared: Declared | None) -> Counts:
-        """Return how many elements of each channel say nothing."""
+    def counts(
+        self, quantity: AnyQuantity, accuracy: str, declared: Declared | None
+    ) -> tuple[Counts, bool]:
+        """Return how many elements of each channel say nothing, and whether to count them yet."""
         key = quantity, accuracy, declared
-        if key not in self._counts:
+        fresh = key not in self._counts
+        if fresh:
             of = self._update if quantity in RUNNING else self._step
-            shape = of.channels, of.count if quantity in IMAGES else 1
             self._counts[key] = Counts(of.channels)
-            for part in [WHOLE] if key in self._wholes else parts(shape):
-                self._counts[key].add(part, self.part(quantity, accuracy, declared, part))
-        return self._counts[key]
+        return self._counts[key], fresh
 
     def spacing(self, quantity: AnyQuantity, accuracy: str) -> Float64:
         """Return the unit in the last place of each channel's largest exact value, (C,)."""

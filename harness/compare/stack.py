@@ -6,9 +6,9 @@ a call of NumPy costs more than its work, and on a stack of them hardly more tha
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +25,8 @@ from harness.oracle import (
     Step,
     self_consistent,
 )
-from harness.oracle.parts import WHOLE, Part, parts
-from harness.oracle.worst import Counts, Held, Pieces, Worst
+from harness.oracle.parts import Part, parts
+from harness.oracle.worst import Counts, Held, Sweep, Worst
 from harness.trace import IMAGES, Array
 from harness.verdicts import CLASSES
 
@@ -96,32 +96,28 @@ class Stack:
             return [Figures(0.0, 0, 0.0, 0, 0, 0)] * len(self.questions)
         exact, channels = self.exact[0], self._channels(quantity, chosen)
 
-        def expected(part: Part) -> Expected:
-            return exact.part(quantity, self.accuracy, self.declared, part).at(channels)
+        def expected(accuracy: str) -> Callable[[Part], Expected]:
+            return partial(exact.part, quantity, accuracy, self.declared)
 
-        cut = list(parts(given.shape)) if isinstance(channels, slice) else [WHOLE]
-        pieces, worst = Pieces(given, cut, expected), Worst(len(given))
-        for each in pieces:
-            worst.add(each)
+        sweep = Sweep(given, channels, expected(self.accuracy))
+        counts, fresh = exact.counts(quantity, self.accuracy, self.declared)
+        worst, beyond = sweep.worst(counts if fresh else None, expected(CLASSES[0]))
         row, at = self._worst(quantity, worst)
         ratio = worst.ratio[row]
         held = np.full(at.size, len(CLASSES))
         for index, accuracy in enumerate(CLASSES):
-            beyond = ~(ratio <= 1)
-            if accuracy != self.accuracy:
-                rows = np.zeros(len(given), np.bool_)
-                for each in pieces:
-                    other = exact.part(quantity, accuracy, self.declared, each.part)
-                    rows[each.part[0]] |= each.exceeds(other, channels)
-                beyond = np.logical_or.reduce(rows.reshape(at.size, -1), axis=1)
-            held[(held > index) & ~beyond] = index
+            if accuracy == self.accuracy:
+                holds = ratio <= 1
+            else:
+                rows = sweep.beyond(expected(accuracy)) if index else beyond
+                holds = ~np.logical_or.reduce(rows.reshape(at.size, -1), axis=1)
+            held[(held > index) & holds] = index
             if (held <= index).all():
                 break
         spacing = exact.spacing(quantity, self.accuracy)[channels]
         with np.errstate(all="ignore"):
             ulp = ratio * worst.bound[row] / spacing[row]
         ulp[ratio == 0] = 0.0
-        counts = exact.counts(quantity, self.accuracy, self.declared)
         found = _listed(ratio, at, ulp, held, counts.unjudged[channels], counts.vacuous[channels])
         return [found[place] for place in places] if len(found) < len(places) else found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.oracle.arithmetic import Array, Float64, Mask, distance
 from harness.oracle.judge import Expected, within
-from harness.oracle.parts import Part
+from harness.oracle.parts import WHOLE, Part, parts
 from harness.oracle.step import Channels
 
 
@@ -61,33 +61,54 @@ class Held:
         return _any(within(self.error, self.given, expected) > 1)
 
 
-class Pieces:
+class Sweep:
     """Rows, held part by part against what is expected of them.
 
     Parameters
     ----------
     given : (R, n) array
         What was computed.
-    cut : sequence of Part
-        The parts that together are the rows.
+    channels : slice or index array
+        For each row, the one of what is expected.
     expected : function of Part
+        What is expected of a part of all channels; of the whole, if `channels` are not a slice.
     """
 
     def __init__(
-        self, given: Array, cut: Sequence[Part], expected: Callable[[Part], Expected]
+        self, given: Array, channels: Channels, expected: Callable[[Part], Expected]
     ) -> None:
-        self._given, self._cut, self._expected = given, cut, expected
+        self._given, self._channels, self._expected = given, channels, expected
+        self._cut = list(parts(given.shape)) if isinstance(channels, slice) else [WHOLE]
+        self._kept: Held | None = None
 
-    def __iter__(self) -> Iterator[Held]:
+    def worst(self, counts: Counts | None, other: Callable[[Part], Expected]) -> tuple[Worst, Mask]:
+        """Return the worst of each row, and which have an element beyond another class's bound.
+
+        `counts` are given all parts of what is expected.
+        """
+        worst, beyond = Worst(len(self._given)), np.zeros(len(self._given), np.bool_)
+        for part in self._cut:
+            expected = self._expected(part)
+            if counts is not None:
+                counts.add(part, expected)
+            held = self._hold(part, expected)
+            worst.add(held)
+            beyond[part[0]] |= held.exceeds(other(part), self._channels)
+        return worst, beyond
+
+    def beyond(self, other: Callable[[Part], Expected]) -> Mask:
+        """Return which rows have an element beyond another class's bound."""
+        beyond = np.zeros(len(self._given), np.bool_)
+        for part in self._cut:
+            held = self._kept or self._hold(part, self._expected(part))
+            beyond[part[0]] |= held.exceeds(other(part), self._channels)
+        return beyond
+
+    def _hold(self, part: Part, expected: Expected) -> Held:
+        held = Held(part, self._given[part], expected.at(self._channels))
         # Of many none is kept: together they would leave the cache.
-        return map(self._held, self._cut) if len(self._cut) > 1 else iter([self._only])
-
-    @cached_property
-    def _only(self) -> Held:
-        return self._held(self._cut[0])
-
-    def _held(self, part: Part) -> Held:
-        return Held(part, self._given[part], self._expected(part))
+        self._kept = held if len(self._cut) == 1 else None
+        return held
 
 
 class Worst:
