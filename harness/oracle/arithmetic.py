@@ -6,6 +6,7 @@ else double-double. The formulas are written once, with operators and the functi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -111,7 +112,7 @@ def halves(exact: Wide) -> Wide:
         a, h, rest = exact[part], high[part], low[part]
         h[...] = a
         rest[...] = a - h
-        if not np.isfinite(np.add.reduce(rest, axis=None)):
+        if not math.isfinite(np.add.reduce(rest, axis=None)):
             rest[~np.isfinite(rest)] = 0.0
     return DoubleDouble.of_parts(high, low)
 

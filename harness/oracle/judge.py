@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -119,7 +120,7 @@ def within(error: Float64, actual: Array, expected: Expected) -> Float64:
     with np.errstate(all="ignore"):
         ratio: Float64 = error / expected.bound
         # Adding up is the cheapest test for nan and infinity.
-        if expected.unjudged is None and np.isfinite(ratio.sum()) and np.isfinite(error.sum()):
+        if expected.unjudged is None and math.isfinite(ratio.sum() + error.sum()):
             return ratio
         return _with_special_values(actual.astype(np.float64), expected, ratio)
 
@@ -148,7 +149,7 @@ def spacing(values: Float64, dtype: str) -> Float64:
     kind = precision(dtype)
     highest = np.maximum.reduce(values, axis=1, initial=0.0)
     largest = np.maximum(highest, -np.minimum.reduce(values, axis=1, initial=0.0))
-    if not np.isfinite(np.add.reduce(largest)):
+    if not math.isfinite(np.add.reduce(largest)):
         largest = np.where(np.isfinite(values), np.abs(values), 0.0).max(axis=1, initial=0.0)
     exponent: NDArray[np.intc] = np.frexp(np.maximum(largest, kind.tiny))[1]
     return np.ldexp(1.0, exponent - kind.bits)

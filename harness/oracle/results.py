@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -155,7 +156,7 @@ class Results:
         if unjudged is not None:
             unjudged = taken(unjudged, part)
         bound = of.at(part) if isinstance(of, Linear) else taken(of, part)
-        if not np.isfinite(np.add.reduce(bound, axis=None)):
+        if not math.isfinite(np.add.reduce(bound, axis=None)):
             unjudged = either(unjudged, ~np.isfinite(bound) & np.isfinite(values))
         if bound.shape != values.shape:
             bound = np.broadcast_to(bound, values.shape)
@@ -255,7 +256,7 @@ class Results:
 
     def _special(self, quantity: Quantity, exact: Float64) -> tuple[Mask | None, Special]:
         """Say where more than one special value conforms."""
-        if np.isfinite(np.add.reduce(exact, axis=None)):
+        if math.isfinite(np.add.reduce(exact, axis=None)):
             return None, "same"
         if quantity in RUNNING:
             return np.isinf(exact), "or-nan"

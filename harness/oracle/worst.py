@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -36,14 +37,14 @@ class Held:
     @cached_property
     def _finite(self) -> bool:
         with np.errstate(all="ignore"):
-            return bool(np.isfinite(np.add.reduce(self.error, axis=None)))
+            return math.isfinite(np.add.reduce(self.error, axis=None))
 
     def ratio(self) -> Float64:
         """Return error over bound of each element."""
         if self.expected.unjudged is None and self._finite:
             with np.errstate(all="ignore"):
                 ratio: Float64 = self.error / self.expected.bound
-                if np.isfinite(np.add.reduce(ratio, axis=None)):
+                if math.isfinite(np.add.reduce(ratio, axis=None)):
                     return ratio
         return within(self.error, self.given, self.expected)
 
@@ -133,14 +134,15 @@ class Worst:
         ratio = held.ratio()
         at = ratio.argmax(axis=1)
         places = np.arange(at.size)
-        found = ratio[places, at]
+        found, bound = ratio[places, at], held.expected.bound[places, at]
+        if held.part is WHOLE:
+            self.ratio, self.bound, self.at = found, bound, at
+            return
         better = ~(found <= self.ratio[channels])
-        if not better.all():
-            places, at, found = places[better], at[better], found[better]
-        rows = places + (channels.start or 0)
-        self.ratio[rows] = found
-        self.bound[rows] = held.expected.bound[places, at]
-        self.at[rows] = at + (elements.start or 0)
+        rows = places[better] + channels.start
+        self.ratio[rows] = found[better]
+        self.bound[rows] = bound[better]
+        self.at[rows] = at[better] + elements.start
 
 
 class Counts:
