@@ -110,8 +110,9 @@ def halves(exact: Wide) -> Wide:
     high, low = np.empty(exact.shape), np.empty(exact.shape)
     for part in parts(exact.shape) if exact.ndim == _ROWS else (...,):
         a, h, rest = exact[part], high[part], low[part]
-        h[...] = a
-        rest[...] = a - h
+        with np.errstate(all="ignore"):
+            h[...] = a
+            rest[...] = a - h
         if not math.isfinite(np.add.reduce(rest, axis=None)):
             rest[~np.isfinite(rest)] = 0.0
     return DoubleDouble.of_parts(high, low)
