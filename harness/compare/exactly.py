@@ -26,7 +26,13 @@ from harness.oracle import (
     double_backward,
     exact,
 )
+from harness.oracle.arithmetic import Float64
+from harness.oracle.judge import spacing
+from harness.oracle.parts import WHOLE, Part
+from harness.oracle.worst import Counts
 from harness.trace import DOUBLE, LEAVES, Array
+
+_Key = tuple[AnyQuantity, str, Declared | None]
 
 
 class Exact:
@@ -54,6 +60,8 @@ class Exact:
         self._step, self._update, self._channels = step, update or step, channels
         self._seeds = seeds
         self._twice: dict[str, Mapping[DoubleQuantity, Expected]] = {}
+        self._wholes: dict[_Key, Expected] = {}
+        self._counts: dict[_Key, Counts] = {}
 
     @cached_property
     def _alone(self) -> Step:
@@ -75,6 +83,7 @@ class Exact:
         """Return the same output and gradients, with the running statistics of another step."""
         other = Exact(self._step, update, seeds=self._seeds)
         other.__dict__["_returned"], other._twice = self._returned, self._twice
+        other._counts = {key: self._counts[key] for key in self._counts if key[0] not in RUNNING}
         return other
 
     def _double(self, accuracy: str) -> Mapping[DoubleQuantity, Expected]:
@@ -93,5 +102,53 @@ class Exact:
         """
         if quantity in DOUBLE:
             return self._double(accuracy)[cast("DoubleQuantity", quantity)]
-        results = self._left if quantity in RUNNING else self._returned
-        return results.expected(cast("Quantity", quantity), accuracy, declared)
+        found = cast("Quantity", quantity)
+        return self._results(found).expected(found, accuracy, declared)
+
+    def part(
+        self,
+        quantity: AnyQuantity,
+        accuracy: str,
+        declared: Declared | None,
+        part: Part = WHOLE,
+    ) -> Expected:
+        """Return what is expected of a part of the quantity's rows (C, n), or columns (C, 1).
+
+        The exact values are float64, or sums of two (`halves`); errors as of `expected`.
+        """
+        if part is not WHOLE:
+            return self._part(quantity, accuracy, declared, part)
+        key = quantity, accuracy, declared
+        if key not in self._wholes:
+            self._wholes[key] = self._part(quantity, accuracy, declared, part)
+        return self._wholes[key]
+
+    def _part(
+        self, quantity: AnyQuantity, accuracy: str, declared: Declared | None, part: Part
+    ) -> Expected:
+        if quantity in DOUBLE:
+            return self._double(accuracy)[cast("DoubleQuantity", quantity)].part(part)
+        found = cast("Quantity", quantity)
+        return self._results(found).part(found, accuracy, declared, part)
+
+    def counts(
+        self, quantity: AnyQuantity, accuracy: str, declared: Declared | None
+    ) -> tuple[Counts, bool]:
+        """Return how many elements of each channel say nothing, and whether to count them yet."""
+        key = quantity, accuracy, declared
+        fresh = key not in self._counts
+        if fresh:
+            of = self._update if quantity in RUNNING else self._step
+            self._counts[key] = Counts(of.channels)
+        return self._counts[key], fresh
+
+    def spacing(self, quantity: AnyQuantity, accuracy: str) -> Float64:
+        """Return the unit in the last place of each channel's largest exact value, (C,)."""
+        if quantity in DOUBLE:
+            whole = self._double(accuracy)[cast("DoubleQuantity", quantity)].part(WHOLE)
+            return spacing(whole.values, whole.dtype)
+        found = cast("Quantity", quantity)
+        return self._results(found).spacing(found)
+
+    def _results(self, quantity: Quantity) -> Results:
+        return self._left if quantity in RUNNING else self._returned

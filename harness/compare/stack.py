@@ -6,9 +6,9 @@ a call of NumPy costs more than its work, and on a stack of them hardly more tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from harness.compare.exactly import Exact
 from harness.compare.question import Question
-from harness.dtypes import precision
 from harness.oracle import (
     RUNNING,
     AnyQuantity,
@@ -24,11 +23,10 @@ from harness.oracle import (
     Declared,
     Expected,
     Step,
-    ratios,
     self_consistent,
 )
-from harness.oracle.arithmetic import distance
-from harness.oracle.judge import within
+from harness.oracle.parts import Part, parts
+from harness.oracle.worst import Counts, Held, Sweep, Worst
 from harness.trace import IMAGES, Array
 from harness.verdicts import CLASSES
 
@@ -84,40 +82,44 @@ class Stack:
     def figures(self, quantity: AnyQuantity, computed: Sequence[Array]) -> list[Figures]:
         """Return the figures of one quantity, for each execution.
 
+        Executions that ask the same, and have computed the same bits, have the same figures.
+
         Parameters
         ----------
         quantity : str
         computed : sequence of array
             In the quantity's shape, of any floating type.
         """
-        exact, channels = self.exact
-        if quantity in RUNNING:
-            channels = slice(None)
-        standard = exact.expected(quantity, self.accuracy, self.declared)
-        given, expected = _joined(computed), standard.at(channels)
-        with np.errstate(all="ignore"):
-            error = distance(given, expected.exact)
-        ratio = self._apart(within(error, given, expected))
-        if not ratio.size:
+        places, chosen = self._distinct(quantity, computed)
+        given = _rows([computed[each] for each in chosen])
+        if not given.size:
             return [Figures(0.0, 0, 0.0, 0, 0, 0)] * len(self.questions)
-        at = ratio.argmax(axis=1)
-        places = np.arange(at.size)
-        worst = ratio[places, at]
+        exact, channels = self.exact[0], self._channels(quantity, chosen)
+
+        def expected(accuracy: str) -> Callable[[Part], Expected]:
+            return partial(exact.part, quantity, accuracy, self.declared)
+
+        sweep = Sweep(given, channels, expected(self.accuracy))
+        counts, fresh = exact.counts(quantity, self.accuracy, self.declared)
+        worst, beyond = sweep.worst(counts if fresh else None, expected(CLASSES[0]))
+        row, at = self._worst(quantity, worst)
+        ratio = worst.ratio[row]
         held = np.full(at.size, len(CLASSES))
         for index, accuracy in enumerate(CLASSES):
-            largest = worst
-            if accuracy != self.accuracy:
-                other = exact.expected(quantity, accuracy, self.declared).at(channels)
-                largest = self._apart(within(error, given, other)).max(axis=1)
-            held[(held > index) & (largest <= 1)] = index
+            if accuracy == self.accuracy:
+                holds = ratio <= 1
+            else:
+                rows = sweep.beyond(expected(accuracy)) if index else beyond
+                holds = ~np.logical_or.reduce(rows.reshape(at.size, -1), axis=1)
+            held[(held > index) & holds] = index
             if (held <= index).all():
                 break
-        spacing = _spacing(standard)[channels].reshape(at.size, -1)
-        bound = self._apart(expected.bound)[places, at]
+        spacing = exact.spacing(quantity, self.accuracy)[channels]
         with np.errstate(all="ignore"):
-            ulp = worst * bound / spacing[places, self._channel(quantity, at)]
-        ulp[worst == 0] = 0.0
-        return self._listed(standard, channels, worst, at, ulp, held)
+            ulp = ratio * worst.bound[row] / spacing[row]
+        ulp[ratio == 0] = 0.0
+        found = _listed(ratio, at, ulp, held, counts.unjudged[channels], counts.vacuous[channels])
+        return [found[place] for place in places] if len(found) < len(places) else found
 
     def consistency(
         self, output: Sequence[Array], mean: Sequence[Array], variance: Sequence[Array]
@@ -131,13 +133,18 @@ class Stack:
         output, mean, variance : sequence of array
             Output, running_mean and running_var of each execution, which have a factor of 1.
         """
-        expected = self_consistent(
-            self._step, np.concatenate(mean), np.concatenate(variance), self.declared
-        )
-        worst = self._apart(ratios(_joined(output), expected)).max(axis=1, initial=0.0)
-        held = np.where(worst <= 1, 0, len(CLASSES))
-        nothing = np.zeros(worst.size)
-        return self._listed(expected, slice(None), worst, nothing.astype(np.intp), nothing, held)
+        given = _rows(output)
+        worst, counts = Worst(len(given)), Counts(len(given))
+        reported = np.concatenate(mean), np.concatenate(variance)
+        for part in parts(given.shape):
+            expected = self_consistent(self._step, *reported, self.declared, part)
+            worst.add(Held(part, given[part], expected))
+            counts.add(part, expected)
+        ratio = worst.ratio.reshape(len(output), -1).max(axis=1)
+        held = np.where(ratio <= 1, 0, len(CLASSES))
+        nothing = np.zeros(ratio.size)
+        at = nothing.astype(np.intp)
+        return _listed(ratio, at, nothing, held, counts.unjudged, counts.vacuous)
 
     @cached_property
     def _step(self) -> Step:
@@ -152,82 +159,117 @@ class Stack:
         """
         if self.worked is not None:
             return self.worked.updating(self._step), slice(None)
-        contents = [each.content for each in self.questions]
-        places: dict[object, int] = {}
-        distinct: list[Question] = []
-        for content, each in zip(contents, self.questions, strict=True):
-            if content not in places:
-                places[content] = len(distinct)
-                distinct.append(each)
-        if len(distinct) == len(contents):
+        of, first = self._asked
+        distinct = [self.questions[each] for each in first]
+        if len(distinct) == len(of):
             return Exact(self._step, seeds=_seeds(distinct)), slice(None)
-        of = np.array([places[content] for content in contents])
-        channels = distinct[0].step.channels
-        rows = (of[:, None] * channels + np.arange(channels)).ravel()
-        updates = distinct[0].factor is not None
-        update = self._step if updates else None
+        rows = self._rows_of(range(len(of)))
+        update = None if distinct[0].factor is None else _stacked(self.questions, whole=False)
         return Exact(_stacked(distinct), update, rows, _seeds(distinct)), rows
 
-    @property
-    def _shape(self) -> tuple[int, ...]:
-        return self.questions[0].input.shape
+    @cached_property
+    def _asked(self) -> tuple[list[int], list[int]]:
+        """Which of the distinct contents each question has, and the first of each content."""
+        alone = len(self.questions) == 1
+        return _numbered([None] if alone else [each.content for each in self.questions])
 
-    def _apart(self, array: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Undo `_joined`: a row for each execution, its elements in C order."""
-        executions = len(self.questions)
-        if array.ndim > 1 and len(self._shape) == _IMAGES:
-            count, channels, height, width = self._shape
-            array = array.reshape(executions, channels, count, height * width)
-            array = array.transpose(0, 2, 1, 3)
-        return array.reshape(executions, array.size // executions)
+    def _distinct(
+        self, quantity: AnyQuantity, computed: Sequence[Array]
+    ) -> tuple[Sequence[int], Sequence[int]]:
+        """Return which of the executions that are to be judged each is, and those executions."""
+        of, first = self._asked
+        # Running statistics depend on what was there before, too.
+        if quantity in RUNNING or len(first) == len(of):
+            return range(len(of)), range(len(of))
+        return _numbered(list(zip(of, [array.tobytes() for array in computed], strict=True)))
 
-    def _channel(self, quantity: AnyQuantity, at: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return the channels of elements whose indices in C order are given."""
+    def _channels(self, quantity: AnyQuantity, chosen: Sequence[int]) -> Channels:
+        """Return the channels of some executions among the exact results'."""
+        if quantity in RUNNING or len(chosen) == len(self._asked[1]):
+            return slice(None)
+        return self._rows_of(chosen)
+
+    def _rows_of(self, executions: Sequence[int]) -> NDArray[np.intp]:
+        """Return the channels of some executions among those of the distinct questions."""
+        of = np.array([self._asked[0][each] for each in executions])
+        channels = self.questions[0].step.channels
+        rows: NDArray[np.intp] = (of[:, None] * channels + np.arange(channels)).ravel()
+        return rows
+
+    def _worst(
+        self, quantity: AnyQuantity, rows: Worst
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the row of the worst element of each execution, and its index in C order."""
+        shape = self.questions[0].input.shape
+        channels = self.questions[0].step.channels
+        ratio, element = rows.ratio.reshape(-1, channels), rows.at.reshape(-1, channels)
+        channel = np.arange(channels)
         if quantity not in IMAGES:
-            return at
-        if len(self._shape) != _IMAGES:
-            return at // self._shape[1]
-        _, channels, height, width = self._shape
-        return at // (height * width) % channels
-
-    def _listed(  # noqa: PLR0917  # what figures are made of
-        self,
-        standard: Expected,
-        channels: Channels,
-        worst: NDArray[np.float64],
-        at: NDArray[np.intp],
-        ulp: NDArray[np.float64],
-        held: NDArray[np.intp],
-    ) -> list[Figures]:
-        counts = [
-            np.zeros(worst.size, np.intp)
-            if mask is None
-            else _counted(mask)[channels].reshape(worst.size, -1).sum(axis=1)
-            for mask in (standard.unjudged, standard.vacuous)
-        ]
-        columns = [column.tolist() for column in (worst, at, ulp, held, *counts)]
-        return [Figures(*each) for each in zip(*columns, strict=True)]
+            at = np.broadcast_to(channel, ratio.shape)
+        elif len(shape) == _IMAGES:
+            area = shape[2] * shape[3]
+            image, place = np.divmod(element, area)
+            at = (image * channels + channel) * area + place
+        else:
+            at = element + channel * shape[1]
+        # Of several that are as far, the first.
+        at = np.where(ratio == ratio.max(axis=1, keepdims=True), at, np.iinfo(np.intp).max)
+        first = at.argmin(axis=1)
+        executions = np.arange(first.size)
+        return executions * channels + first, at[executions, first]
 
 
-def _stacked(questions: Sequence[Question]) -> Step:
-    """Return one step of (C, n) rows that asks all questions."""
-    first, channels = questions[0], questions[0].step.channels
+def _listed(  # noqa: PLR0917  # what figures are made of
+    ratio: NDArray[np.float64],
+    at: NDArray[np.intp],
+    ulp: NDArray[np.float64],
+    held: NDArray[np.intp],
+    unjudged: NDArray[np.intp],
+    vacuous: NDArray[np.intp],
+) -> list[Figures]:
+    """Return figures, of counts by channel."""
+    counts = [each.reshape(at.size, -1).sum(axis=1) for each in (unjudged, vacuous)]
+    columns = [column.tolist() for column in (ratio, at, ulp, held, *counts)]
+    return [Figures(*each) for each in zip(*columns, strict=True)]
+
+
+def _numbered(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+    """Return for each key its number among the distinct ones, and the first place of each."""
+    numbers: dict[Hashable, int] = {}
+    of = [numbers.setdefault(key, len(numbers)) for key in keys]
+    first = dict(zip(reversed(of), reversed(range(len(of))), strict=True))
+    return of, [first[number] for number in range(len(numbers))]
+
+
+def _stacked(questions: Sequence[Question], whole: bool = True) -> Step:
+    """Return one step of (C, n) rows that asks all questions.
+
+    If it is not to be the whole of them, but the update of running statistics alone, its input
+    has shape and type, and no values.
+    """
+    first, step = questions[0], questions[0].step
+    channels = step.channels
 
     def joined(name: str) -> Array | None:
         there = getattr(first, name) is not None
         return _joined([getattr(each, name) for each in questions]) if there else None
 
+    if whole:
+        given = _joined([each.input for each in questions])
+    else:
+        shape = channels * len(questions), step.count
+        given = np.broadcast_to(np.zeros((), first.input.dtype), shape)
     factors = [each.factor for each in questions if each.factor is not None]
     return Step(
-        input=_joined([each.input for each in questions]),
+        input=given,
         eps=np.repeat([each.eps for each in questions], channels),
         batch_statistics=first.batch_statistics,
-        weight=joined("weight"),
-        bias=joined("bias"),
+        weight=joined("weight") if whole else None,
+        bias=joined("bias") if whole else None,
         running_mean=joined("running_mean"),
         running_var=joined("running_var"),
         factor=np.repeat(factors, channels) if factors else None,
-        grad_output=joined("grad_output"),
+        grad_output=joined("grad_output") if whole else None,
         unbiased=first.unbiased,
     )
 
@@ -239,7 +281,8 @@ def _seeds(questions: Sequence[Question]) -> dict[str, Array]:
 
 def _joined(arrays: Sequence[Array]) -> Array:
     """Lay arrays out as rows (K·C, n), or as columns (K·C,)."""
-    whole, shape = np.concatenate(arrays), arrays[0].shape
+    whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    shape = arrays[0].shape
     if len(shape) != _IMAGES:
         return whole
     count, channels, height, width = shape
@@ -250,16 +293,7 @@ def _joined(arrays: Sequence[Array]) -> Array:
     )
 
 
-def _counted(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return how many elements of each channel are set."""
-    return np.count_nonzero(mask, axis=1) if mask.ndim > 1 else mask.astype(np.intp)
-
-
-def _spacing(expected: Expected) -> NDArray[np.float64]:
-    """Return the unit in the last place of each channel's largest finite value."""
-    kind = precision(expected.dtype)
-    values = np.abs(expected.values)
-    values = np.where(np.isfinite(values), values, 0.0)
-    largest = values.max(axis=1, initial=0.0) if values.ndim > 1 else values
-    exponent: NDArray[np.intc] = np.frexp(np.maximum(largest, kind.tiny))[1]
-    return np.ldexp(1.0, exponent - kind.bits)
+def _rows(arrays: Sequence[Array]) -> Array:
+    """Lay arrays out as rows (K·C, n); n is 1 where there is a value for each channel."""
+    joined = _joined(arrays)
+    return joined if joined.ndim > 1 else joined[:, np.newaxis]

@@ -14,7 +14,8 @@ from harness.oracle.accuracy import (
 )
 from harness.oracle.consistency import self_consistent
 from harness.oracle.judge import Expected, ratios, ulps
-from harness.oracle.results import QUANTITIES, RUNNING, Quantity, Results, exact, quantities_of
+from harness.oracle.quantities import QUANTITIES, RUNNING, Quantity, quantities_of
+from harness.oracle.results import Results, exact
 from harness.oracle.second import DoubleQuantity, double_backward, quantities_of_double
 from harness.oracle.step import Channels, Step, rows, unrows
 

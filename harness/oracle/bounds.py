@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.oracle.accuracy import Accuracy, Type, Types
 from harness.oracle.arithmetic import Float64
 from harness.oracle.magnitudes import GradientMagnitudes, Magnitudes
+from harness.oracle.parts import Part, taken
 
 _LONGEST = 0.125
 """Largest G·u for which the second-order terms are derived; sums beyond have no bound."""
@@ -37,14 +39,21 @@ class Statistics:
     rho_up: Float64
 
 
-def linear(constant: Float64, *terms: tuple[Float64 | float, Float64]) -> Float64:
-    """Return constant + Σ coefficient·row over `terms`: columns times rows."""
-    coefficient, row = terms[0]
-    out = coefficient * row
-    for coefficient, row in terms[1:]:
-        out += coefficient * row
-    out += constant
-    return out
+class Linear(NamedTuple):
+    """A bound of rows (C, n): constant + Σ coefficient·row, of columns (C, 1) and rows."""
+
+    constant: Float64
+    terms: tuple[tuple[Float64, Float64], ...]
+
+    def at(self, part: Part) -> Float64:
+        """Return a part of the rows."""
+        (coefficient, row), *rest = self.terms
+        out: Float64 = taken(coefficient, part) * taken(row, part)
+        product = np.empty(out.shape)
+        for coefficient, row in rest:
+            out += np.multiply(taken(coefficient, part), taken(row, part), out=product)
+        out += taken(self.constant, part)
+        return out
 
 
 def inverse_root(
@@ -146,18 +155,18 @@ class Bounds:
         largest = size.r * (1 + at.rho_up)
         return size.r * at.rho + largest * u, 2 * u * largest, largest * (at.m + 2 * u * size.m)
 
-    def output(self, at: Statistics | None = None) -> Float64:
-        """δy, (C, n); `at`: the errors of other statistics than the forward pass's own."""
+    def output(self, at: Statistics | None = None) -> Linear:
+        """δy; `at`: the errors of other statistics than the forward pass's own."""
         size, eta, to = self.size, self.eta, self.types.output
         on_d, on_x, rest = self.normalised(at or self.forward)
         w = self.F * size.w
         constant = w * rest + self.F * (self.u * size.b + eta * (size.m + size.w + size.r + 4))
-        return linear(
-            constant + to.eta,
+        terms = (
             (w * on_d, size.d),
             (w * on_x + self.F * eta, size.x),
-            (self.types.last(to), size.y),
+            (_column(self.types.last(to)), size.y),
         )
+        return Linear(constant + to.eta, terms)
 
     def running(
         self, old: Float64, factor: Float64, new: Float64, batch: Float64, error: Float64
@@ -205,14 +214,14 @@ class Bounds:
         error = error + self.types.last(to) * value + to.eta
         return error + through.u * value + through.eta if through else error
 
-    def grad_input(self) -> Float64:
-        """δ(w·r·t), (C, n); t = g − S/n − x̂·q, or g where the statistics are given."""
+    def grad_input(self) -> Linear:
+        """δ(w·r·t); t = g − S/n − x̂·q, or g where the statistics are given."""
         size, back, at = self.size, self.back, self.backward
         u, eta, to = self.u, self.eta, self.types.output
         own = self.F * (at.rho + 3 * u) + self.types.last(to)
         constant = self.F * eta * (size.alpha + size.w + size.r + 1) + to.eta
         if not self.batch_statistics:
-            return linear(constant + eta * back.g, (own, back.input))
+            return Linear(constant, ((own, back.input), (_column(eta), back.g)))
         n = max(size.n, 1)
         largest = size.r * (1 + at.rho_up)
         on_d, on_x, rest = self.normalised(at)
@@ -221,10 +230,14 @@ class Bounds:
         sums = (self.G + 2) * u * back.D / n + 3 * u * back.S / n
         scale = self.F * size.w * largest
         under = eta * (1 + size.r) ** 2
-        return linear(
-            constant + scale * (sums + q * (rest + eta) + 4 * eta),
+        terms = (
             (scale * (q * on_d + size.r * dq + under) + eta, size.d),
             (scale * (q * on_x), size.x),
             (scale * (3 * u), back.g),
             (own, back.input),
         )
+        return Linear(constant + scale * (sums + q * (rest + eta) + 4 * eta), terms)
+
+
+def _column(value: float) -> Float64:
+    return np.full((1, 1), value)

@@ -7,19 +7,22 @@ are off, blames the sums.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from harness.oracle.accuracy import Declared
 from harness.oracle.arithmetic import Array, Float64
 from harness.oracle.judge import Expected
+from harness.oracle.parts import WHOLE, Part
 from harness.oracle.results import Results
-from harness.oracle.step import Step, column
+from harness.oracle.step import Step, column, rows
 
 
 def self_consistent(
-    step: Step, running_mean: Array, running_var: Array, declared: Declared | None = None
+    step: Step,
+    running_mean: Array,
+    running_var: Array,
+    declared: Declared | None = None,
+    part: Part = WHOLE,
 ) -> Expected:
     """Return the output that follows from the statistics an implementation reports.
 
@@ -30,6 +33,9 @@ def self_consistent(
     running_mean, running_var : (C,) arrays
         What the implementation left behind after it.
     declared : Declared, optional
+    part : Part, optional
+        Which rows (C, n) of the output, and which elements of each; by default the whole output,
+        in the input's shape.
 
     Raises
     ------
@@ -42,21 +48,29 @@ def self_consistent(
             "running statistics to update"
         )
     biased = (step.count - 1) / step.count if step.unbiased else 1.0
-    given = replace(
-        step,
+    channels = part[0]
+
+    def of(value: Array | None) -> Array | None:
+        return None if value is None else value[channels]
+
+    given = Step(
+        input=step.input if part is WHOLE else rows(step.input)[part],
+        eps=step.eps[channels] if isinstance(step.eps, np.ndarray) else step.eps,
         batch_statistics=False,
-        running_mean=running_mean,
-        running_var=running_var.astype(np.float64) * biased,
-        factor=None,
-        grad_output=None,
+        weight=of(step.weight),
+        bias=of(step.bias),
+        running_mean=of(running_mean),
+        running_var=of(running_var.astype(np.float64) * biased),
     )
     results = Results(given)
     with np.errstate(all="ignore"):
         bounds = results.bounds("wide", declared)
-        at = bounds.reported(_magnitude(step.running_mean), _magnitude(step.running_var))
+        old = _magnitude(of(step.running_mean)), _magnitude(of(step.running_var))
         # A variance beyond the range of its type says nothing of the one that normalised.
-        lost = ~np.isfinite(column(running_var))
-        return results.within("output", np.where(lost, np.inf, bounds.output(at)), declared)
+        lost = ~np.isfinite(column(running_var[channels]))
+        bound = bounds.output(bounds.reported(*old))
+        bound = bound._replace(constant=np.where(lost, np.inf, bound.constant))
+        return results.within("output", bound, declared)
 
 
 def _magnitude(value: Array | None) -> Float64:

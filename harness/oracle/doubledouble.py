@@ -67,6 +67,13 @@ class DoubleDouble:
         """Wrap a number or an array; a DoubleDouble is returned as it is."""
         return value if isinstance(value, DoubleDouble) else DoubleDouble(value)
 
+    @classmethod
+    def of_parts(cls, high: Float64, low: Float64) -> DoubleDouble:
+        """Wrap two parts that are normalised: |low| ≤ ulp(high) / 2, 0 beside nan and infinity."""
+        made = cls.__new__(cls)
+        made.high, made.low = high, low
+        return made
+
     @staticmethod
     def where(condition: NDArray[np.bool_], a: DoubleDouble, b: DoubleDouble) -> DoubleDouble:
         """Choose from `a` where `condition`, else from `b`."""
@@ -74,7 +81,7 @@ class DoubleDouble:
 
     def apply(self, function: Callable[[Float64], Float64]) -> DoubleDouble:
         """Move elements about (reshape, transpose, index): `function` acts on both parts."""
-        return DoubleDouble(function(self.high), function(self.low))
+        return DoubleDouble.of_parts(function(self.high), function(self.low))
 
     def total(self) -> DoubleDouble:
         """Sum along axis 1, keeping it with length 1; pairwise."""
@@ -97,7 +104,7 @@ class DoubleDouble:
         return DoubleDouble(root, np.where(np.isfinite(root), correction, 0.0))
 
     def __neg__(self) -> DoubleDouble:
-        return DoubleDouble(-self.high, -self.low)
+        return DoubleDouble.of_parts(-self.high, -self.low)
 
     def __add__(self, other: Operand) -> DoubleDouble:
         o = DoubleDouble.of(other)

@@ -19,6 +19,7 @@ from harness.oracle.arithmetic import (
     select,
     square_root,
     total,
+    total_of_products,
     widen,
     wider_than,
 )
@@ -74,11 +75,12 @@ def moments(x: Wide) -> tuple[Wide, Wide, Wide]:
     first = total(x) / n
     d = x - first
     correction = total(d) / n
-    m, d = first + correction, d - correction
+    m = first + correction
+    d -= correction
     lost = ~np.isfinite(narrow(correction))
     if lost.any():
         m = select(lost, first, m)
-    return m, d, total(d * d) / n
+    return m, d, total_of_products(d, d) / n
 
 
 def forward(step: Step, arithmetic: Arithmetic | None = None) -> Forward:
@@ -103,9 +105,9 @@ def forward(step: Step, arithmetic: Arithmetic | None = None) -> Forward:
     b = None if step.bias is None else columns(step.bias)
     y = d * r
     if w is not None:
-        y = y * w
+        y *= w
     if b is not None:
-        y = y + b
+        y += b
     f = Forward(kind, n, x, m, d, v, s, r, w, b, y)
     return updated(step, f) if step.updates else f
 
@@ -141,9 +143,13 @@ def gradients(step: Step, f: Forward) -> Gradients:
     if step.grad_output is None:
         raise ValueError("grad_output: the step has none, so it has no gradients")
     g = widen(rows(step.grad_output), f.arithmetic)
-    bias, weight = total(g), total(f.d * g) * f.r
+    bias, weight = total(g), total_of_products(f.d, g) * f.r
     n = max(f.n, 1)
     q = weight / n
     scale = f.r if f.w is None else f.w * f.r
-    t = g - bias / n - f.d * (f.r * q) if step.batch_statistics else g
-    return Gradients(g, bias, q, scale * t, weight)
+    if not step.batch_statistics:
+        return Gradients(g, bias, q, scale * g, weight)
+    t = g - bias / n
+    t -= f.d * (f.r * q)
+    t *= scale
+    return Gradients(g, bias, q, t, weight)

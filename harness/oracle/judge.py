@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.dtypes import precision
-from harness.oracle.arithmetic import Array, Float64, Mask, Wide, distance, narrow, rearrange
+from harness.oracle.arithmetic import (
+    Array,
+    Float64,
+    Mask,
+    Wide,
+    distance,
+    halves,
+    narrow,
+    rearrange,
+)
+from harness.oracle.parts import Part, taken
 from harness.oracle.step import Channels
 
 Special = Literal["same", "or-nan", "non-finite"]
@@ -44,16 +57,26 @@ class Expected:
 
     def at(self, channels: Channels) -> Expected:
         """Return what is expected of some channels, which lie along the first axis."""
+        if isinstance(channels, slice) and channels == slice(None):
+            return self
+        return self._moved(lambda array: array[channels])
 
-        def taken(array: Wide) -> Wide:
-            return rearrange(array, lambda a: a[channels])
+    def part(self, part: Part) -> Expected:
+        """Return what is expected of a part of rows (C, n), or of columns (C,) as (C, 1).
 
-        return replace(
-            self,
-            exact=taken(self.exact),
-            bound=self.bound[channels],
-            unjudged=None if self.unjudged is None else self.unjudged[channels],
-            special=None if self.special is None else self.special[channels],
+        The exact values as float64, or sums of two (`halves`).
+        """
+        split = replace(self, exact=halves(self.exact))
+        return split._moved(lambda a: taken(a if a.ndim > 1 else a[:, np.newaxis], part))
+
+    def _moved(self, moved: Callable[[NDArray[Any]], NDArray[Any]]) -> Expected:
+        return Expected(
+            rearrange(self.exact, moved),
+            moved(self.bound),
+            None if self.unjudged is None else moved(self.unjudged),
+            self.dtype,
+            None if self.special is None else moved(self.special),
+            self.rule,
         )
 
     @property
@@ -64,7 +87,9 @@ class Expected:
     @property
     def vacuous(self) -> Mask:
         """Elements whose bound says little: more than a tenth of the value."""
-        return ~(self.bound <= np.abs(self.values) / 10)
+        tenth = np.abs(self.values)
+        tenth /= 10
+        return ~(self.bound <= tenth)
 
 
 def ratios(actual: Array, expected: Expected) -> Float64:
@@ -95,7 +120,7 @@ def within(error: Float64, actual: Array, expected: Expected) -> Float64:
     with np.errstate(all="ignore"):
         ratio: Float64 = error / expected.bound
         # Adding up is the cheapest test for nan and infinity.
-        if expected.unjudged is None and np.isfinite(ratio.sum()) and np.isfinite(error.sum()):
+        if expected.unjudged is None and math.isfinite(ratio.sum() + error.sum()):
             return ratio
         return _with_special_values(actual.astype(np.float64), expected, ratio)
 
@@ -117,6 +142,17 @@ def _with_special_values(actual: Float64, expected: Expected, ratio: Float64) ->
     if expected.unjudged is not None:
         ratio = np.where(expected.unjudged, 0.0, ratio)
     return ratio
+
+
+def spacing(values: Float64, dtype: str) -> Float64:
+    """Return the unit in the last place, in a type, of the largest finite number of each row."""
+    kind = precision(dtype)
+    highest = np.maximum.reduce(values, axis=1, initial=0.0)
+    largest = np.maximum(highest, -np.minimum.reduce(values, axis=1, initial=0.0))
+    if not math.isfinite(np.add.reduce(largest)):
+        largest = np.where(np.isfinite(values), np.abs(values), 0.0).max(axis=1, initial=0.0)
+    exponent: NDArray[np.intc] = np.frexp(np.maximum(largest, kind.tiny))[1]
+    return np.ldexp(1.0, exponent - kind.bits)
 
 
 def ulps(actual: Array, expected: Expected) -> Float64:

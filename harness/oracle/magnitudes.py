@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from harness.oracle.arithmetic import Float64, Mask, narrow
+from harness.oracle.arithmetic import Float64, Mask, magnitude, narrow, total_of_products
 from harness.oracle.exact import Forward, Gradients
 from harness.oracle.step import Channels
 
@@ -28,14 +28,14 @@ class Magnitudes:
     def __init__(self, f: Forward, eps: Float64) -> None:
         self.n = f.n
         self.eps = eps
-        self.x = np.abs(narrow(f.x))
-        self.d = np.abs(narrow(f.d))
-        self.m = np.abs(narrow(f.m))
-        self.v = np.abs(narrow(f.v))
+        self.x = magnitude(f.x)
+        self.d = magnitude(f.d)
+        self.m = magnitude(f.m)
+        self.v = magnitude(f.v)
         self.s = narrow(f.s)
         self.r = narrow(f.r)
-        self.w = np.ones((1, 1)) if f.w is None else np.abs(narrow(f.w))
-        self.b = np.zeros((1, 1)) if f.b is None else np.abs(narrow(f.b))
+        self.w = np.ones((1, 1)) if f.w is None else magnitude(f.w)
+        self.b = np.zeros((1, 1)) if f.b is None else magnitude(f.b)
         self.alpha = self.w * self.r
         self._y = f.y
 
@@ -51,7 +51,7 @@ class Magnitudes:
     @cached_property
     def y(self) -> Float64:
         """|y|."""
-        return np.abs(narrow(self._y))
+        return magnitude(self._y)
 
     @cached_property
     def mean_x(self) -> Float64:
@@ -76,18 +76,18 @@ class Magnitudes:
     @cached_property
     def finite_x(self) -> Mask:
         """Channels whose input is finite."""
-        return np.logical_and.reduce(np.isfinite(self.x), axis=1, keepdims=True)
+        return np.isfinite(self.largest_x)
 
 
 class GradientMagnitudes:
     """Absolute values of a backward pass: rows (C, n) and columns (C, 1)."""
 
     def __init__(self, f: Magnitudes, g: Gradients) -> None:
-        self.g = np.abs(narrow(g.g))
-        self.input = np.abs(narrow(g.input))
-        self.S = np.abs(narrow(g.S))
-        self.q = np.abs(narrow(g.q))
-        self.weight = np.abs(narrow(g.weight))
+        self.g = magnitude(g.g)
+        self.input = magnitude(g.input)
+        self.S = magnitude(g.S)
+        self.q = magnitude(g.q)
+        self.weight = magnitude(g.weight)
         self.D = _total(self.g)
-        self.Q = _total(f.d * self.g)
+        self.Q: Float64 = total_of_products(f.d, self.g)
         self.finite_g: Mask = np.isfinite(self.D)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -17,46 +17,32 @@ from harness.oracle.accuracy import (
     accuracy_class,
     types_of,
 )
-from harness.oracle.arithmetic import Arithmetic, Float64, Mask, Wide, narrow, rearrange
-from harness.oracle.bounds import Bounds
+from harness.oracle.arithmetic import Arithmetic, Float64, Mask, Wide, halves, narrow, rearrange
+from harness.oracle.bounds import Bounds, Linear
 from harness.oracle.doubt import Doubt, either
 from harness.oracle.exact import Forward, Gradients, forward, gradients, updated
-from harness.oracle.judge import Expected, Special
+from harness.oracle.judge import Expected, Special, spacing
 from harness.oracle.magnitudes import GradientMagnitudes, Magnitudes
+from harness.oracle.parts import WHOLE, Part, taken
+from harness.oracle.quantities import RUNNING, Quantity, quantities_of
 from harness.oracle.step import Channels, Step, column, unrows
-
-Quantity = Literal[
-    "output", "running_mean", "running_var", "grad_input", "grad_weight", "grad_bias"
-]
-QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
-RUNNING: tuple[Quantity, ...] = ("running_mean", "running_var")
 
 _UNCHANGED = 5e-324
 
 
-def quantities_of(step: Step) -> tuple[Quantity, ...]:
-    """Return the quantities that a step computes."""
-    updated = step.batch_statistics and step.running_mean is not None and step.factor is not None
-    has = {
-        "output": True,
-        "running_mean": updated,
-        "running_var": updated,
-        "grad_input": step.grad_output is not None,
-        "grad_weight": step.grad_output is not None and step.weight is not None,
-        "grad_bias": step.grad_output is not None and step.bias is not None,
-    }
-    return tuple(quantity for quantity in QUANTITIES if has[quantity])
-
-
 @dataclass(frozen=True, eq=False)
 class _Exact:
-    """One quantity's exact value and what follows from it alone."""
+    """One quantity's exact value, of rows (C, n) or a column (C, 1), and what follows from it."""
 
-    shaped: Wide
-    rows: Float64
+    wide: Wide
+    halves: Wide
     dtype: str
     special: Mask | None
     rule: Special
+
+    @cached_property
+    def spacing(self) -> Float64:
+        return spacing(narrow(self.halves), self.dtype)
 
 
 class Results:
@@ -69,6 +55,7 @@ class Results:
         self._exact: dict[Quantity, _Exact] = {}
         self._doubts: dict[Declared | None, Doubt] = {}
         self._bounds: dict[tuple[Accuracy, Declared | None], Bounds] = {}
+        self._linear: dict[tuple[Quantity, Bounds], Linear | Float64] = {}
 
     def updating(self, step: Step, channels: Channels = slice(None)) -> Results:
         """Return the running statistics that a step leaves behind, its batch being this one's.
@@ -88,7 +75,7 @@ class Results:
             if step.updates:
                 shared._forward = updated(step, self._forward, channels)
             shared.__dict__.update(_size=self._size.columns(channels), _back=None)
-        shared._exact, shared._bounds, shared._doubts = {}, {}, {}
+        shared._exact, shared._bounds, shared._doubts, shared._linear = {}, {}, {}, {}
         shared.__dict__["quantities"] = RUNNING
         return shared
 
@@ -106,7 +93,7 @@ class Results:
             If the step doesn't compute the quantity.
         """
         with np.errstate(all="ignore"):
-            return self._exactly(quantity).shaped
+            return self._shaped(quantity, self._exactly(quantity).wide)
 
     def expected(
         self,
@@ -131,31 +118,56 @@ class Results:
             If the step doesn't compute the quantity, or there is no such class.
         """
         with np.errstate(all="ignore"):
-            self._exactly(quantity)
+            exact = self._exactly(quantity)
             bound = self._bound(quantity, self.bounds(accuracy, declared))
-            return self._within(quantity, bound, declared)
+            expected = self._within(quantity, bound, declared, WHOLE)
+            return self._whole(quantity, replace(expected, exact=exact.wide))
 
-    def within(self, quantity: Quantity, bound: Float64, declared: Declared | None) -> Expected:
-        """Return the exact value with a bound of rows (C, n) or a column (C, 1)."""
+    def part(
+        self, quantity: Quantity, accuracy: str | Accuracy, declared: Declared | None, part: Part
+    ) -> Expected:
+        """Return what is expected of a part of the rows (C, n), or of the columns (C, 1).
+
+        As of `expected`, but for the exact values, which are the sums of two float64 (`halves`).
+        """
         with np.errstate(all="ignore"):
-            return self._within(quantity, bound, declared)
+            bound = self._bound(quantity, self.bounds(accuracy, declared))
+            return self._within(quantity, bound, declared, part)
 
-    def _within(self, quantity: Quantity, bound: Float64, declared: Declared | None) -> Expected:
+    def spacing(self, quantity: Quantity) -> Float64:
+        """Return the unit in the last place of each channel's largest finite exact value, (C,)."""
+        with np.errstate(all="ignore"):
+            return self._exactly(quantity).spacing
+
+    def within(
+        self, quantity: Quantity, bound: Linear | Float64, declared: Declared | None
+    ) -> Expected:
+        """Return the exact values, as sums of two float64, with another bound."""
+        with np.errstate(all="ignore"):
+            return self._whole(quantity, self._within(quantity, bound, declared, WHOLE))
+
+    def _within(
+        self, quantity: Quantity, of: Linear | Float64, declared: Declared | None, part: Part
+    ) -> Expected:
         exact = self._exactly(quantity)
+        wide = rearrange(exact.halves, lambda a: taken(a, part))
+        values = narrow(wide)
         unjudged: Mask | None = getattr(self._doubt_for(declared), quantity)
-        if not np.isfinite(np.add.reduce(bound, axis=None)):
-            unjudged = either(unjudged, ~np.isfinite(bound) & np.isfinite(exact.rows))
-        if bound.shape != exact.rows.shape:
-            bound = np.broadcast_to(bound, exact.rows.shape)
         if unjudged is not None:
-            unjudged = np.broadcast_to(unjudged, exact.rows.shape)
-            unjudged = self._shaped(quantity, unjudged) if unjudged.any() else None
+            unjudged = taken(unjudged, part)
+        bound = of.at(part) if isinstance(of, Linear) else taken(of, part)
+        if not math.isfinite(np.add.reduce(bound, axis=None)):
+            unjudged = either(unjudged, ~np.isfinite(bound) & np.isfinite(values))
+        if bound.shape != values.shape:
+            bound = np.broadcast_to(bound, values.shape)
+        if unjudged is not None:
+            unjudged = np.broadcast_to(unjudged, values.shape) if unjudged.any() else None
         return Expected(
-            exact=exact.shaped,
-            bound=self._shaped(quantity, bound),
+            exact=wide,
+            bound=bound,
             unjudged=unjudged,
             dtype=exact.dtype,
-            special=exact.special,
+            special=None if exact.special is None else taken(exact.special, part),
             rule=exact.rule,
         )
 
@@ -199,16 +211,11 @@ class Results:
                     "give it the arrays that the quantity needs"
                 )
             wide = self._wide(quantity)
-            rows = narrow(wide)
             images = quantity in ("output", "grad_input")
-            special, rule = self._special(quantity, rows)
-            self._exact[quantity] = _Exact(
-                shaped=self._shaped(quantity, wide),
-                rows=rows,
-                dtype=name_of(self.step.input.dtype if images else self.step.parameter_dtype),
-                special=None if special is None else self._shaped(quantity, special),
-                rule=rule,
-            )
+            kind = name_of(self.step.input.dtype if images else self.step.parameter_dtype)
+            split = halves(wide)
+            special, rule = self._special(quantity, narrow(split))
+            self._exact[quantity] = _Exact(wide, split, kind, special, rule)
         return self._exact[quantity]
 
     def _wide(self, quantity: Quantity) -> Wide:
@@ -228,22 +235,28 @@ class Results:
             case "grad_bias":
                 return self._gradients.S
 
-    def _bound(self, quantity: Quantity, bounds: Bounds) -> Float64:
+    def _bound(self, quantity: Quantity, bounds: Bounds) -> Linear | Float64:
+        key = (quantity, bounds)
+        if key not in self._linear:
+            self._linear[key] = self._bound_by(quantity, bounds)
+        return self._linear[key]
+
+    def _bound_by(self, quantity: Quantity, bounds: Bounds) -> Linear | Float64:
         if quantity not in RUNNING:
-            bound: Float64 = getattr(bounds, quantity)()
+            bound: Linear | Float64 = getattr(bounds, quantity)()
             return bound
         if not self.step.updates:
             return np.full((self.step.channels, 1), _UNCHANGED)
         factor = np.asarray(column(self.step.factor), np.float64)
         old = np.abs(column(getattr(self.step, quantity)).astype(np.float64))
-        new = np.abs(self._exact[quantity].rows)
+        new = np.abs(narrow(self._exactly(quantity).halves))
         if quantity == "running_mean":
             return bounds.running_mean(old, factor, new)
         return bounds.running_var(old, factor, new, self.step.correction)
 
     def _special(self, quantity: Quantity, exact: Float64) -> tuple[Mask | None, Special]:
         """Say where more than one special value conforms."""
-        if np.isfinite(np.add.reduce(exact, axis=None)):
+        if math.isfinite(np.add.reduce(exact, axis=None)):
             return None, "same"
         if quantity in RUNNING:
             return np.isinf(exact), "or-nan"
@@ -258,6 +271,20 @@ class Results:
         nan = np.isnan(back.g).any(axis=1, keepdims=True)
         nan |= np.isnan(size.x).any(axis=1, keepdims=True) | np.isnan(size.r) | np.isnan(size.m)
         return ~nan & (size.finite_x if batch else True) & ~np.isfinite(exact), "non-finite"
+
+    def _whole(self, quantity: Quantity, expected: Expected) -> Expected:
+        """Return what is expected of rows or a column in the quantity's own shape."""
+
+        def shaped(mask: Mask | None) -> Mask | None:
+            return None if mask is None else self._shaped(quantity, mask)
+
+        return replace(
+            expected,
+            exact=self._shaped(quantity, expected.exact),
+            bound=self._shaped(quantity, expected.bound),
+            unjudged=shaped(expected.unjudged),
+            special=shaped(expected.special),
+        )
 
     def _shaped(self, quantity: Quantity, array: Wide) -> Wide:
         if quantity not in ("output", "grad_input"):

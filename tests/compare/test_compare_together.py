@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness.case.model import Case
 from harness.case.suite import Selection, load
 from harness.compare import Account, Hearing, judge
+from harness.oracle import parts
 from harness.targets import blinded, resolve
 
 torch.set_num_threads(1)
@@ -54,6 +55,14 @@ def test_all_at_once_are_judged_as_each_alone():
     together = judge(hearings())
 
     assert list(together) == [alone(place) for place in range(len(hearings()))]
+
+
+def test_parts_do_not_show_in_a_judgement(monkeypatch):
+    """Rows that are cut into parts of 128 elements are judged as rows in one piece."""
+    whole = list(judge(hearings()))
+    monkeypatch.setattr(parts, "ELEMENTS", 128)
+
+    assert list(judge(hearings())) == whole
 
 
 def test_large_arrays_are_judged_as_each_alone():

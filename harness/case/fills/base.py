@@ -128,6 +128,12 @@ class Seeded(Recipe):
         made = bits.bell_stream(math.prod(shape), seed=self.seed, name=self.name())
         return made.reshape(shape)
 
+    def _spread(self, shape: Shape, mean: Values | float, std: float) -> Values:
+        made = self._bells(shape)
+        made *= std
+        made += mean
+        return made
+
     def _shuffled(self, rows: Values) -> Values:
         keys = self._words(rows.size, part=1).reshape(rows.shape)
         return np.take_along_axis(rows, np.argsort(keys, axis=1, kind="stable"), axis=1)

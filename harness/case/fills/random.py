@@ -45,8 +45,10 @@ class Uniform(Seeded):
         return self
 
     def _values(self, shape: Shape) -> Values:
-        unit = bits.units(self._words(math.prod(shape)))
-        return (self.low + (self.high - self.low) * unit).reshape(shape)
+        made = bits.units(self._words(math.prod(shape)))
+        made *= self.high - self.low
+        made += self.low
+        return made.reshape(shape)
 
 
 class Normal(Seeded):
@@ -61,7 +63,7 @@ class Normal(Seeded):
     std: StrictFloat = Field(default=1.0, ge=0, description="Its standard deviation.")
 
     def _values(self, shape: Shape) -> Values:
-        return self.mean + self.std * self._bells(shape)
+        return self._spread(shape, self.mean, self.std)
 
 
 class Offset(Seeded):
@@ -80,7 +82,7 @@ class Offset(Seeded):
         index = np.arange(channels)
         factor = (1.0 - 2.0 * (index & 1)) * (1.0 + (index & 7) / 8.0)
         means = np.broadcast_to(column(factor * self.mean), (channels, n))
-        return from_rows(means, shape) + self.std * self._bells(shape)
+        return self._spread(shape, from_rows(means, shape), self.std)
 
 
 class Relu(Seeded):
@@ -91,7 +93,8 @@ class Relu(Seeded):
     std: StrictFloat = Field(default=1.0, ge=0, description="Standard deviation before that.")
 
     def _values(self, shape: Shape) -> Values:
-        return np.maximum(self.mean + self.std * self._bells(shape), 0.0)
+        made = self._spread(shape, self.mean, self.std)
+        return np.maximum(made, 0.0, out=made)
 
 
 class Sorted(Seeded):
@@ -105,7 +108,7 @@ class Sorted(Seeded):
     std: StrictFloat = Field(default=1.0, ge=0, description="Its standard deviation.")
 
     def _rows(self, channels: int, n: int) -> Values:
-        return np.sort(self.mean + self.std * self._bells((channels, n)), axis=1)
+        return np.sort(self._spread((channels, n), self.mean, self.std), axis=1)
 
 
 class Lognormal(Seeded):
