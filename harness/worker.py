@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from harness.verdicts import Verdict
 Task = tuple[Origin, Case]
 
 
-_TOGETHER = 2**18
+_TOGETHER = 2**20
 """Elements of results after which cases are judged, so that memory does not grow with them."""
 
 
@@ -46,9 +47,11 @@ def _patient() -> Iterator[None]:
     """Look seldom for what nobody holds: what a case leaves is kept until it is judged."""
     before = gc.get_threshold()
     gc.set_threshold(_PATIENCE, *before[1:])
+    gc.freeze()  # what was there before, torch above all, is not looked at
     try:
         yield
     finally:
+        gc.unfreeze()
         gc.set_threshold(*before)
 
 
@@ -114,7 +117,15 @@ class Worker:
         self.torch = self._about.torch
         self.known = known.load(known.files(plan.known))
         self._interrupted = False
-        self._limit = Limit(plan.memory) if plan.memory is not None else None
+        self._limit = self._limited(plan.memory) if plan.memory is not None else None
+
+    @staticmethod
+    def _limited(memory: int) -> Limit:
+        if "torch" in sys.modules:
+            from harness.targets.native import import_autograd
+
+            import_autograd()
+        return Limit(memory)
 
     def batch(self) -> Batch:
         """Return an empty batch."""

@@ -59,7 +59,7 @@ class ModuleConfig(Model):
     def _spelled(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
-    @property
+    @cached_property
     def present(self) -> frozenset[str]:
         """The arrays of `STATE` that a module so constructed has."""
         names = set()

@@ -25,7 +25,7 @@ from harness.oracle import (
 )
 from harness.trace import IMAGES, Array, StepTrace, same_bits
 
-_ELEMENTS = 2**16
+_ELEMENTS = 2**17
 """Most elements of a quantity that are stacked: beyond it a stack is no faster, only larger."""
 
 

@@ -79,17 +79,17 @@ def results(
     at: tuple[int, int], target: Assessed, baseline: Assessed, skip: frozenset[str]
 ) -> Iterator[Divergence]:
     """Yield where output or gradients differ in presence, type, shape or layout."""
-    returned, layouts = target.done.results, target.done.layouts
+    returned, wanted = target.done.results, baseline.done.results
+    layouts, formats = target.done.layouts, baseline.done.layouts
     for name in RESULTS:
-        if name in skip or name not in baseline.done.results:
+        if name not in wanted or name in skip:
             continue
-        ours, theirs = returned.get(name), baseline.done.results[name]
+        ours, theirs = returned.get(name), wanted[name]
         if not _alike(ours, theirs):
             yield from form(at, name, ours, theirs)
-            continue
-        layout, wanted = layouts.get(name), baseline.done.layouts.get(name)
-        if layout != wanted:
-            yield _divergence(at, name, "layout", _layout(wanted), _layout(layout))
+        elif layouts.get(name) is not formats.get(name) and layouts.get(name) != formats.get(name):
+            layout, format_ = layouts.get(name), formats.get(name)
+            yield _divergence(at, name, "layout", _layout(format_), _layout(layout))
 
 
 def state(
@@ -100,16 +100,19 @@ def state(
     baseline_saved: Saved,
 ) -> Iterator[Divergence]:
     """Yield where the state left behind differs, but for what was judged by its numbers."""
-    moves = _moves(target, target_saved), _moves(baseline, baseline_saved)
     for name in STATE:
-        ours, theirs = moves[0].after.get(name), moves[1].after.get(name)
+        ours, theirs = target.done.state.get(name), baseline.done.state.get(name)
+        our_old, their_old = target.before.get(name), baseline.before.get(name)
+        if ours is our_old and theirs is their_old:  # the step has moved neither
+            continue
         # What differed before the step, the step is not to blame for.
-        if not _alike(moves[0].before.get(name), moves[1].before.get(name)):
+        if not _alike(our_old, their_old):
             continue
         if not _alike(ours, theirs):
             yield from form(at, name, ours, theirs)
         elif ours is not None and name not in target.computed:
-            wanted = expected(name, moves[1], moves[0])
+            moves = _moves(baseline, baseline_saved), _moves(target, target_saved)
+            wanted = expected(name, *moves)
             if wanted is not None:
                 yield from _values(at, name, ours, wanted)
 

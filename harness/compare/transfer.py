@@ -61,7 +61,7 @@ def expected(name: str, baseline: Moves, target: Moves) -> Array | None:
 
 
 def _cast(old: Array, after: Array) -> bool:
-    return old.shape == after.shape and same_bits(_as(old, after), after)
+    return old is after or (old.shape == after.shape and same_bits(_as(old, after), after))
 
 
 def _as(array: Array, like: Array) -> Array:

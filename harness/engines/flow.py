@@ -21,10 +21,10 @@ from harness.worker import Task
 AHEAD = 4
 """Chunks for each process that are under way or wait for it."""
 
-CHUNK = 256
+CHUNK = 512
 """Cases that a process takes at a time: judged together, they are judged faster."""
 
-SECONDS = 1.0
+SECONDS = 2.0
 """After this time a process gives back what it has found."""
 
 Numbered = tuple[int, Task]

@@ -15,10 +15,7 @@ ORPHANED = 255
 _DONE = 114
 """Exit code of a worker that has done the one task which it was started for."""
 
-_GRADIENTS = "torch.fx.experimental.symbolic_shapes"
-"""What torch imports, sympy with it, for the first gradient of a process."""
-
-_IMPORTED = ["harness.engines.inside", "torch", _GRADIENTS]
+_IMPORTED = ["harness.engines.inside", "torch"]
 
 
 class _Process(ForkServerProcess):

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
-from harness.targets.support import Unsupported, constructed, numeric, replaced
+from harness.targets.support import Unsupported, constructed, copied, numeric, replaced
 from harness.trace import DOUBLE, STATE, Array
 
 
@@ -29,13 +29,6 @@ def _named(method: str, names: Sequence[str], returned: object) -> Mapping[str, 
     return {
         name: None if value is None else numeric(value, name)
         for name, value in zip(names, returned, strict=True)
-    }
-
-
-def _copies(held: Mapping[str, Any]) -> Mapping[str, Array | None]:
-    """Return copies of arrays; what the class lacks is None."""
-    return {
-        name: None if value is None else numeric(value, name).copy() for name, value in held.items()
     }
 
 
@@ -59,6 +52,7 @@ class ArraySubject:
         self.module: Any = module
         self.calls = 0
         self.held: Mapping[str, Any] = {}
+        self._last: dict[str, Array | None] = {}
 
     def mode(self, training: bool) -> None:
         """Call train() or eval()."""
@@ -116,7 +110,11 @@ class ArraySubject:
             One is no array of numbers.
         """
         before, self.held = self.held, {name: getattr(self.module, name, None) for name in STATE}
-        return _copies(self.held), replaced(before, self.held, _same_memory)
+        last, self._last = self._last, {}
+        for name, value in self.held.items():
+            array = None if value is None else numeric(value, name)
+            self._last[name] = None if array is None else copied(array, last.get(name))
+        return self._last, replaced(before, self.held, _same_memory)
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""

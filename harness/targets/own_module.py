@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 
 from harness.case.model import ModuleConfig
-from harness.targets.support import constructed, replaced
+from harness.targets.support import constructed, copied, replaced
 from harness.targets.torch_module import ModuleSubject, arguments, same_memory, to_array
 from harness.trace import STATE, Array
 
@@ -58,18 +58,18 @@ class OwnSubject(ModuleSubject):
 
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
         """Return copies of the tensors of `STATE`; and which are not those of the last time."""
-        copies: dict[str, Array | None] = {}
+        last, self._last = self._last, {}
         for name, holder, tensor, view in self._places:
             if holder.get(name) is not tensor:
                 break
-            copies[name] = None if view is None else view.copy()
-        if len(copies) == len(STATE):
-            return copies, _NONE
+            self._last[name] = None if view is None else copied(view, last.get(name))
+        if len(self._last) == len(STATE):
+            return self._last, _NONE
         before = self.held
         self._look()
         for name, _, _, view in self._places:
-            copies[name] = None if view is None else view.copy()
-        return copies, replaced(before, self.held, same_memory)
+            self._last[name] = None if view is None else copied(view, last.get(name))
+        return self._last, replaced(before, self.held, same_memory)
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into a parameter or buffer, in place."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from harness.case.model import ModuleConfig
-from harness.trace import Array
+from harness.trace import Array, same_bits
 
 T = TypeVar("T")
 
@@ -42,6 +42,13 @@ def replaced(
         for name, each in before.items()
         if each is not now[name] and each is not None and not same_memory(each, now[name])
     )
+
+
+def copied(array: Array, last: Array | None) -> Array:
+    """Return a copy of an array; the last one, where nothing has changed since."""
+    if last is not None and same_bits(array, last):
+        return last
+    return array.copy()
 
 
 def numeric(value: object, name: str) -> Array:

@@ -15,7 +15,7 @@ import torch
 from harness.case.model import ModuleConfig
 from harness.dtypes import dtype
 from harness.targets.differentiated import differentiated
-from harness.targets.support import Unsupported, constructed, replaced
+from harness.targets.support import Unsupported, constructed, copied, replaced
 from harness.trace import DOUBLE, LEAVES, STATE, Array
 
 _BFLOAT16 = dtype("bfloat16")
@@ -81,6 +81,7 @@ class ModuleSubject:
         self.device = device
         self.run = run
         self.held: Mapping[str, torch.Tensor | None] = {}
+        self._last: dict[str, Array | None] = {}
         self.latest: Passed | None = None
         self.differentiable: tuple[dict[str, Any], dict[str, torch.Tensor]] = {}, {}
 
@@ -197,11 +198,11 @@ class ModuleSubject:
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
         """Return copies of the tensors of `STATE`; and which are not those of the last time."""
         before, self.held = self.held, self._tensors()
-        copies = {
-            name: None if tensor is None else to_array(tensor).copy()
-            for name, tensor in self.held.items()
-        }
-        return copies, replaced(before, self.held, same_memory)
+        last, self._last = self._last, {}
+        for name, tensor in self.held.items():
+            array = None if tensor is None else to_array(tensor)
+            self._last[name] = None if array is None else copied(array, last.get(name))
+        return self._last, replaced(before, self.held, same_memory)
 
     def _tensors(self) -> dict[str, torch.Tensor | None]:
         """Return the tensors of the state; what the module lacks is None."""
