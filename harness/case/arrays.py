@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property, lru_cache
-from threading import Lock
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
-from cachetools import LRUCache, cached
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -24,6 +22,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from harness.case.drawn import Made, Shape
 from harness.case.fills import FILLS, Recipe, to_dtype
 from harness.case.fills.base import split
 from harness.case.fills.gradient import Proportional
@@ -42,16 +41,8 @@ DTypeName = Literal[
     "int64",
     "complex64",
 ]
-Shape = tuple[int, ...]
-
 BUDGET = 2**27
 """Most elements of an array, and of all arrays of a case: 1 GiB in float64."""
-
-_SMALL = 2**12
-"""Most elements of an array that is kept for the next case with the same recipe."""
-
-_FOR_NOW = 2**27
-"""Bytes of larger arrays that are kept: the next implementation, and the oracle, take the same."""
 
 
 def elements(shape: Shape) -> int:
@@ -100,8 +91,13 @@ class ArraySpec(Frozen):
         return self._made.array(shape, dtype, like)
 
     @cached_property
-    def _made(self) -> _Made:
-        return _Made(self)
+    def _made(self) -> Made:
+        # What follows the input, or is its own text, is drawn for each spec.
+        if isinstance(self, Proportional | Values):
+            return Made(self, None)
+        # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
+        spelled = {name: getattr(self, name) for name in type(self).model_fields}
+        return Made(self, str({**spelled, "layout": None}))
 
     def array(self, shape: Shape = (), dtype: str = "float32", like: Array | None = None) -> Array:
         """Return a fresh array that the caller may write into, in the layout that it spells."""
@@ -130,69 +126,14 @@ class ArraySpec(Frozen):
             return f"channel {channel} is outside the {channels} channels of shape {list(shape)}"
         return None
 
-    def _drawn(self, shape: Shape, dtype: str, like: Array | None) -> Array:
+    def drawn(self, shape: Shape, dtype: str, like: Array | None) -> Array:
+        """Return the elements in C order, read-only and new."""
         drawn = to_dtype(self._elements(shape, like), dtype)
         drawn.flags.writeable = False
         return drawn
 
     def _elements(self, shape: Shape, like: Array | None) -> Array:
         raise NotImplementedError
-
-
-class _Recipe(str):
-    """A spec that is known by its text."""
-
-    __slots__ = ("spec",)
-    spec: ArraySpec
-
-
-class _Made:
-    """The arrays of a spec that are asked for again and again: cases of a matrix share it.
-
-    Parameters
-    ----------
-    spec : ArraySpec
-    """
-
-    def __init__(self, spec: ArraySpec) -> None:
-        self._spec = spec
-        self._recipe: _Recipe | None = None
-        # What follows the input or is its own text is drawn for each spec.
-        if not isinstance(spec, Proportional | Values):
-            # As values, 0.0 and -0.0 would be one recipe; the layout comes later.
-            spelled = {name: getattr(spec, name) for name in type(spec).model_fields}
-            self._recipe = _Recipe({**spelled, "layout": None})
-            self._recipe.spec = spec
-        self._arrays: dict[tuple[Shape, str], tuple[Array | None, Array]] = {}
-
-    def array(self, shape: Shape, dtype: str, like: Array | None) -> Array:
-        """Return the elements in C order, read-only; arguments as of `ArraySpec.dense`."""
-        found = self._arrays.get((shape, dtype))
-        if found is not None and found[0] is like:
-            return found[1]
-        array = self._drawn(shape, dtype, like)
-        if array.size <= _SMALL:
-            self._arrays[shape, dtype] = like, array
-        return array
-
-    def _drawn(self, shape: Shape, dtype: str, like: Array | None) -> Array:
-        spec, recipe = self._spec, self._recipe
-        shape = shape if spec.size is None else spec.size
-        dtype = spec.dtype or dtype
-        if recipe is None:
-            return spec._drawn(shape, dtype, like)
-        kept = _kept if math.prod(shape) <= _SMALL else _kept_for_now
-        return kept(recipe, shape, dtype)
-
-
-@lru_cache(maxsize=4096)
-def _kept(recipe: _Recipe, shape: Shape, dtype: str) -> Array:
-    return recipe.spec._drawn(shape, dtype, None)
-
-
-@cached(LRUCache(_FOR_NOW, getsizeof=lambda array: array.nbytes), lock=Lock())
-def _kept_for_now(recipe: _Recipe, shape: Shape, dtype: str) -> Array:
-    return recipe.spec._drawn(shape, dtype, None)
 
 
 def unarrangeable(layout: Layout, shape: Shape) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from harness.case.arrays import BUDGET, ArraySpec, Shape, elements
+from harness.case.arrays import BUDGET, ArraySpec, elements
 from harness.case.backward import backward_misfits, pass_of, requires
+from harness.case.drawn import Shape
 from harness.case.expect import Expectation
 from harness.case.frozen import Misfit, shape_of
 from harness.case.rows import BY_CHANNEL, row_misfit

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import model_validator
 
-from harness.case.arrays import BUDGET, ArraySpec, Shape, elements, unarrangeable
+from harness.case.arrays import BUDGET, ArraySpec, elements, unarrangeable
 from harness.case.axes import LETTERS, Axes, labels
 from harness.case.base import Id, Model, Version, Word
 from harness.case.covering import Strength, combinations, excess
+from harness.case.drawn import Shape
 from harness.case.fit import order_of_versions
 from harness.case.frozen import Misfit, refuse
 from harness.case.model import Case, Eval, Forward, ModuleConfig, State, Step, Train

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.exactly import Exact
+from harness.compare.joined import stacked, stacked_rows, stacked_seeds
 from harness.compare.question import Question
 from harness.oracle import (
     RUNNING,
@@ -91,7 +92,7 @@ class Stack:
             In the quantity's shape, of any floating type.
         """
         places, chosen = self._distinct(quantity, computed)
-        given = _rows([computed[each] for each in chosen])
+        given = stacked_rows([computed[each] for each in chosen])
         if not given.size:
             return [Figures(0.0, 0, 0.0, 0, 0, 0)] * len(self.questions)
         exact, channels = self.exact[0], self._channels(quantity, chosen)
@@ -133,7 +134,7 @@ class Stack:
         output, mean, variance : sequence of array
             Output, running_mean and running_var of each execution, which have a factor of 1.
         """
-        given = _rows(output)
+        given = stacked_rows(output)
         worst, counts = Worst(len(given)), Counts(len(given))
         reported = np.concatenate(mean), np.concatenate(variance)
         for part in parts(given.shape):
@@ -148,7 +149,7 @@ class Stack:
 
     @cached_property
     def _step(self) -> Step:
-        return _stacked(self.questions)
+        return stacked(self.questions)
 
     @cached_property
     def exact(self) -> tuple[Exact, Channels]:
@@ -162,10 +163,10 @@ class Stack:
         of, first = self._asked
         distinct = [self.questions[each] for each in first]
         if len(distinct) == len(of):
-            return Exact(self._step, seeds=_seeds(distinct)), slice(None)
+            return Exact(self._step, seeds=stacked_seeds(distinct)), slice(None)
         rows = self._rows_of(range(len(of)))
-        update = None if distinct[0].factor is None else _stacked(self.questions, whole=False)
-        return Exact(_stacked(distinct), update, rows, _seeds(distinct)), rows
+        update = None if distinct[0].factor is None else stacked(self.questions, whole=False)
+        return Exact(stacked(distinct), update, rows, stacked_seeds(distinct)), rows
 
     @cached_property
     def _asked(self) -> tuple[list[int], list[int]]:
@@ -239,61 +240,3 @@ def _numbered(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:
     of = [numbers.setdefault(key, len(numbers)) for key in keys]
     first = dict(zip(reversed(of), reversed(range(len(of))), strict=True))
     return of, [first[number] for number in range(len(numbers))]
-
-
-def _stacked(questions: Sequence[Question], whole: bool = True) -> Step:
-    """Return one step of (C, n) rows that asks all questions.
-
-    If it is not to be the whole of them, but the update of running statistics alone, its input
-    has shape and type, and no values.
-    """
-    first, step = questions[0], questions[0].step
-    channels = step.channels
-
-    def joined(name: str) -> Array | None:
-        there = getattr(first, name) is not None
-        return _joined([getattr(each, name) for each in questions]) if there else None
-
-    if whole:
-        given = _joined([each.input for each in questions])
-    else:
-        shape = channels * len(questions), step.count
-        given = np.broadcast_to(np.zeros((), first.input.dtype), shape)
-    factors = [each.factor for each in questions if each.factor is not None]
-    return Step(
-        input=given,
-        eps=np.repeat([each.eps for each in questions], channels),
-        batch_statistics=first.batch_statistics,
-        weight=joined("weight") if whole else None,
-        bias=joined("bias") if whole else None,
-        running_mean=joined("running_mean"),
-        running_var=joined("running_var"),
-        factor=np.repeat(factors, channels) if factors else None,
-        grad_output=joined("grad_output") if whole else None,
-        unbiased=first.unbiased,
-    )
-
-
-def _seeds(questions: Sequence[Question]) -> dict[str, Array]:
-    """Return where the double backward passes of all questions begin."""
-    return {name: _joined([each.seeds[name] for each in questions]) for name in questions[0].seeds}
-
-
-def _joined(arrays: Sequence[Array]) -> Array:
-    """Lay arrays out as rows (K·C, n), or as columns (K·C,)."""
-    whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    shape = arrays[0].shape
-    if len(shape) != _IMAGES:
-        return whole
-    count, channels, height, width = shape
-    return (
-        whole.reshape(len(arrays), count, channels, height * width)
-        .transpose(0, 2, 1, 3)
-        .reshape(len(arrays) * channels, count * height * width)
-    )
-
-
-def _rows(arrays: Sequence[Array]) -> Array:
-    """Lay arrays out as rows (K·C, n); n is 1 where there is a value for each channel."""
-    joined = _joined(arrays)
-    return joined if joined.ndim > 1 else joined[:, np.newaxis]
