@@ -15,7 +15,7 @@ from harness.adequacy.trial import Trial
 from harness.case.files import shipped
 from harness.case.model import Case
 from harness.case.suite import load
-from harness.compare import stack
+from harness.oracle.worst import Held
 
 torch.set_num_threads(1)
 
@@ -95,8 +95,8 @@ def test_tolerances_a_hundred_times_wider_let_mistakes_through(trial, monkeypatc
     """The bounds are not generous: a hundred times wider they miss an error of one in a million."""
     mistake = {"RsqrtOffByMillionth"}
     strict = trial.run(NEAR_ONE, mistake)
-    within = stack.within
-    monkeypatch.setattr(stack, "within", lambda *given: within(*given) / 100)
+    ratio = Held.ratio
+    monkeypatch.setattr(Held, "ratio", lambda held: ratio(held) / 100)
     loose = trial.run(NEAR_ONE, mistake)
 
     assert (strict.caught, loose.caught) == (tuple(mistake), ())
