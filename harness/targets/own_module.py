@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -19,23 +19,8 @@ def construct(config: ModuleConfig) -> OwnSubject:
     return OwnSubject(constructed(torch.nn.BatchNorm2d, arguments(config)))
 
 
-class _Place(NamedTuple):
-    """Where the module keeps a tensor of its state, or None.
-
-    Attributes
-    ----------
-    name : str
-    holder : mapping
-        The module's own attributes, its parameters, or its buffers.
-    tensor : Tensor or None
-    view : array or None
-        In the tensor's memory.
-    """
-
-    name: str
-    holder: Mapping[str, Any]
-    tensor: torch.Tensor | None
-    view: Array | None
+_Place = tuple[Mapping[str, Any], torch.Tensor | None, Array | None]
+"""Which of the module's mappings holds a tensor of its state; the tensor; and a view of it."""
 
 
 _ENGINE = getattr(getattr(torch.autograd.Variable, "_execution_engine", None), "run_backward", None)
@@ -53,13 +38,13 @@ class OwnSubject(ModuleSubject):
 
     def __init__(self, module: torch.nn.BatchNorm2d) -> None:
         super().__init__(module, "cpu", lambda module, given: module(given))
-        self._places: list[_Place] = []
+        self._places: dict[str, _Place] = {}
         self._look()
 
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
         """Return copies of the tensors of `STATE`; and which are not those of the last time."""
         last, self._last = self._last, {}
-        for name, holder, tensor, view in self._places:
+        for name, (holder, tensor, view) in self._places.items():
             if holder.get(name) is not tensor:
                 break
             self._last[name] = None if view is None else copied(view, last.get(name))
@@ -67,17 +52,17 @@ class OwnSubject(ModuleSubject):
             return self._last, _NONE
         before = self.held
         self._look()
-        for name, _, _, view in self._places:
+        for name, (_, _, view) in self._places.items():
             self._last[name] = None if view is None else copied(view, last.get(name))
         return self._last, replaced(before, self.held, same_memory)
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into a parameter or buffer, in place."""
-        tensor = self.held[name]
-        if tensor is None:  # the error is that of any module
+        _, _, view = self._places[name]
+        if view is None:  # the error is that of any module
             super().fill(name, values)
         else:
-            to_array(tensor)[...] = values
+            view[...] = values
 
     def assign(self, name: str, value: object, parameter: bool) -> None:
         """Assign a scalar, a tensor, a parameter or None to an attribute."""
@@ -119,16 +104,15 @@ class OwnSubject(ModuleSubject):
     def _look(self) -> None:
         """Find where everything is now."""
         own = vars(self.module)
-        holders = own, own["_parameters"], own["_buffers"]
-        self._places = []
+        parameters, buffers = own["_parameters"], own["_buffers"]
+        self.held = {}
         for name in STATE:
             # As `Module.__getattr__` finds it, in a tenth of the time.
-            holder = next((each for each in holders if name in each), own)
+            holder = own if name in own else parameters if name in parameters else buffers
             value = holder.get(name)
             tensor = value if isinstance(value, torch.Tensor) else None
-            view = None if tensor is None else to_array(tensor)
-            self._places.append(_Place(name, holder, tensor, view))
-        self.held = {each.name: each.tensor for each in self._places}
+            self._places[name] = holder, tensor, None if tensor is None else to_array(tensor)
+            self.held[name] = tensor
 
     def _find(self, name: str) -> Any:  # noqa: ANN401  # whatever a module holds
         return self.held[name]
