@@ -47,11 +47,9 @@ def _patient() -> Iterator[None]:
     """Look seldom for what nobody holds: what a case leaves is kept until it is judged."""
     before = gc.get_threshold()
     gc.set_threshold(_PATIENCE, *before[1:])
-    gc.freeze()  # what was there before, torch above all, is not looked at
     try:
         yield
     finally:
-        gc.unfreeze()
         gc.set_threshold(*before)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
+import tracemalloc
 
 import pytest
 
+from harness.case.model import Case
 from harness.case.suite import Selection, load
 from harness.plan import Plan
 from harness.reference import BatchNorm2d
@@ -58,3 +61,26 @@ def test_parts_make_the_whole(tasks):
 
     assert done == start == len(tasks)
     assert parts.collector == whole.collector
+
+
+def test_what_a_large_case_was_judged_by_is_gone_with_it():
+    """No array is left in a circle of references, for Python to find when memory is full."""
+    elements = 2**18
+    given = {"shape": [2, 1, 1, elements // 2], "fill": "normal"}
+    step = {"train": {"input": given, "grad_output": {"fill": "ones"}}}
+    case = {"id": "large", "why": "long rows.", "module": {"num_features": 1}, "steps": [step]}
+    task = Origin("here", 1, (), None), Case.model_validate(case)
+    worker = Worker(Plan(("reference",)))
+    worker.run([task])  # what is imported and kept for the next
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        worker.run([task])
+        left, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+    assert most > 8 * elements
+    assert left < elements

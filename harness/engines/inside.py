@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -60,6 +61,7 @@ def start(plan: Plan, folder: str) -> None:
     os.dup2(2, 1)  # standard output is for results
     sys.stdout = sys.stderr  # its own buffer would be lost when the process is stopped
     _load("", plan, folder)
+    gc.freeze()  # what is there by now, torch above all, stays, and need not be looked at again
 
 
 def _follow() -> None:

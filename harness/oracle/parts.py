@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 Part: TypeAlias = tuple[slice, slice]
 """Which channels, and which elements of each."""
 
+Terms: TypeAlias = Callable[[Part], NDArray[Any]]
+"""What makes the terms of a sum, part by part."""
+
 WHOLE: Part = slice(None), slice(None)
 
 ELEMENTS = 2**15
@@ -47,28 +50,30 @@ def taken(array: NDArray[Any], part: Part) -> NDArray[Any]:
     return array[channels] if array.shape[1] == 1 else array[channels, elements]
 
 
-def summed(terms: Callable[[Part], NDArray[Any]], shape: tuple[int, int]) -> NDArray[Any]:
+def summed(terms: Terms, shape: tuple[int, int]) -> NDArray[Any]:
     """Return Σ along axis 1 of terms (C, n) that are made part by part, as (C, 1).
 
     The parts of a row are added as `np.add.reduce` adds its halves, so that the sum has its bits.
     """
     channels, n = shape
-
-    def row(rows: slice, left: int, right: int, most: int) -> NDArray[Any]:
-        if right - left <= most:
-            return _sum(terms((rows, slice(left, right))))
-        half = (right - left) // 2
-        middle = left + half - half % _UNROLLED
-        sums: NDArray[Any] = row(rows, left, middle, most) + row(rows, middle, right, most)
-        return sums
-
     if channels * n <= ELEMENTS:
         return _sum(terms(WHOLE))
     height = max(1, ELEMENTS // max(n, 1))
     tops = range(0, channels, height)
-    sums = [row(slice(top, top + height), 0, n, ELEMENTS) for top in tops]
-    whole: NDArray[Any] = np.concatenate(sums)
+    whole: NDArray[Any] = np.concatenate(
+        [_halved(terms, slice(top, top + height), 0, n) for top in tops]
+    )
     return whole
+
+
+# Not within `summed`: a function that knows itself keeps what it has met until Python looks.
+def _halved(terms: Terms, rows: slice, left: int, right: int) -> NDArray[Any]:
+    if right - left <= ELEMENTS:
+        return _sum(terms((rows, slice(left, right))))
+    half = (right - left) // 2
+    middle = left + half - half % _UNROLLED
+    sums: NDArray[Any] = _halved(terms, rows, left, middle) + _halved(terms, rows, middle, right)
+    return sums
 
 
 def _sum(rows: NDArray[Any]) -> NDArray[Any]:
