@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from harness.case.suite import load
-from harness.targets import blinded, resolve
+from harness.targets import blinded, own_module, resolve
 
 torch.set_num_threads(1)
 
@@ -44,6 +44,16 @@ def test_it_is_recorded_as_a_subclass_is_that_changes_nothing(folder):
     assert cases
     for case in cases:
         assert recorded(own.execute(case)) == recorded(other.execute(case)), case.id
+
+
+def test_a_torch_without_that_engine_is_asked_for_gradients_as_any_other_is(monkeypatch):
+    """What autograd calls inside may be renamed: then its public function gives the same."""
+    target = resolve("torch")
+    cases = [blinded(case) for _, case in load(["cases/edge/gradients.yaml"]).cases()]
+    before = [recorded(target.execute(case)) for case in cases]
+    monkeypatch.setattr(own_module, "_ENGINE", None)
+
+    assert [recorded(target.execute(case)) for case in cases] == before
 
 
 def test_a_case_for_another_process_has_no_arrays():
