@@ -87,8 +87,7 @@ def results(
         ours, theirs = returned.get(name), wanted[name]
         if not _alike(ours, theirs):
             yield from form(at, name, ours, theirs)
-        elif layouts.get(name) is not formats.get(name) and layouts.get(name) != formats.get(name):
-            layout, format_ = layouts.get(name), formats.get(name)
+        elif (layout := layouts.get(name)) != (format_ := formats.get(name)):
             yield _divergence(at, name, "layout", _layout(format_), _layout(layout))
 
 

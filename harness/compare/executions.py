@@ -61,8 +61,8 @@ def _step(
 ) -> bool:
     """Compare one execution; return whether the next is worth comparing."""
     wanted, done, raised = target.asked.step.expected_error, target.done, baseline.done.raised
-    missing, skipped = None, _NONE
-    if wanted is not None or raised is not None or done.raised is not None or done.unsupported:
+    skipped = _NONE
+    if any(each is not None for each in (wanted, raised, done.raised, done.unsupported)):
         differing = list(discrete.errors(at, wanted, done.raised, raised))
         if wanted is None and raised is not None:
             found.unforeseen = found.unforeseen or Unforeseen(at[0], raised)
