@@ -61,7 +61,7 @@ def _step(
 ) -> bool:
     """Compare one execution; return whether the next is worth comparing."""
     wanted, done, raised = target.asked.step.expected_error, target.done, baseline.done.raised
-    skipped = _NONE
+    skipped: frozenset[str] = frozenset()
     if any(each is not None for each in (wanted, raised, done.raised, done.unsupported)):
         differing = list(discrete.errors(at, wanted, done.raised, raised))
         if wanted is None and raised is not None:
@@ -92,7 +92,6 @@ def _step(
     return True
 
 
-_NONE: frozenset[str] = frozenset()
 _GRADIENTS = frozenset(RESULTS[1:])
 
 

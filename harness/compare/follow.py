@@ -87,7 +87,7 @@ class Asked:
         forward, given = self.step.forward, self.input
         twice = None if forward is None else forward.double_backward
         if twice is None or given is None:
-            return _NO_SEEDS
+            return NO_SEEDS
         channels, own = (given.shape[1],), self.dtype
         return {
             name: _values(spec, given.shape, name_of(given.dtype), given)
@@ -97,7 +97,7 @@ class Asked:
         }
 
 
-_NO_SEEDS: Mapping[str, Array] = {}
+NO_SEEDS: Mapping[str, Array] = {}
 
 
 def _values(spec: ArraySpec, shape: tuple[int, ...], dtype: str, like: Array | None) -> Array:

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from harness.compare.exactly import Exact
-from harness.compare.follow import Asked
+from harness.compare.follow import NO_SEEDS, Asked
 from harness.dtypes import FLOATING, name_of
 from harness.oracle import Step
 from harness.semantics import TORCH, Semantics
@@ -124,7 +124,7 @@ def question(
         mean = variance = None
     updates = training and asked.of is None and mean is not None and variance is not None
     of = {"grad_input": given, "grad_weight": weight, "grad_bias": bias}
-    seeds = asked.seeds if gradients else _NO_SEEDS
+    seeds = asked.seeds if gradients else NO_SEEDS
     return Question(
         input=given,
         eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
@@ -141,7 +141,6 @@ def question(
 
 
 _HELD = ("weight", "bias", "running_mean", "running_var")
-_NO_SEEDS: Mapping[str, Array] = {}
 
 
 def row(array: Array) -> Array:

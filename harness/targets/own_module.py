@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from harness.case.model import ModuleConfig
 from harness.targets.support import constructed, copied, replaced
-from harness.targets.torch_module import ModuleSubject, arguments, same_memory, to_array
+from harness.targets.torch_module import (
+    Gradients,
+    ModuleSubject,
+    Passed,
+    arguments,
+    same_memory,
+    to_array,
+)
 from harness.trace import STATE, Array
 
 
@@ -26,8 +33,6 @@ _Place = tuple[Mapping[str, Any], torch.Tensor | None, Array | None]
 _ENGINE = getattr(getattr(torch.autograd.Variable, "_execution_engine", None), "run_backward", None)
 """What ``torch.autograd.grad`` calls, once it has found that all fits."""
 
-_NONE: frozenset[str] = frozenset()
-
 
 class OwnSubject(ModuleSubject):
     """An instance of ``torch.nn.BatchNorm2d``.
@@ -43,17 +48,15 @@ class OwnSubject(ModuleSubject):
 
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
         """Return copies of the tensors of `STATE`; and which are not those of the last time."""
-        last, self._last = self._last, {}
-        for name, (holder, tensor, view) in self._places.items():
-            if holder.get(name) is not tensor:
-                break
-            self._last[name] = None if view is None else copied(view, last.get(name))
-        if len(self._last) == len(STATE):
-            return self._last, _NONE
-        before = self.held
-        self._look()
-        for name, (_, _, view) in self._places.items():
-            self._last[name] = None if view is None else copied(view, last.get(name))
+        before, last = self.held, self._last
+        there = ((name, holder, tensor) for name, (holder, tensor, _) in self._places.items())
+        moved = any(holder.get(name) is not tensor for name, holder, tensor in there)
+        if moved or not self._places:
+            self._look()
+        self._last = {
+            name: None if view is None else copied(view, last.get(name))
+            for name, (_, _, view) in self._places.items()
+        }
         return self._last, replaced(before, self.held, same_memory)
 
     def fill(self, name: str, values: Array) -> None:
@@ -84,20 +87,16 @@ class OwnSubject(ModuleSubject):
         self._places.clear()
         super().load(state, strict)
 
-    def _gradients(
-        self,
-        output: torch.Tensor,
-        leaves: tuple[torch.Tensor, ...],
-        grad_output: torch.Tensor,
-        twice: bool,
-    ) -> Sequence[torch.Tensor | None]:
+    def _gradients(self, passed: Passed, grad_output: torch.Tensor, twice: bool) -> Gradients:
         # `torch.autograd.grad` takes 25 µs to find that a gradient fits its output, where the
         # engine that it calls takes 20.
+        output, leaves = passed
         fits = grad_output.shape == output.shape and grad_output.dtype is output.dtype
         if twice or not (fits and leaves and output.requires_grad) or _ENGINE is None:
-            return super()._gradients(output, leaves, grad_output, twice)
-        found: Sequence[torch.Tensor | None] = _ENGINE(
-            (output,), (grad_output,), False, False, leaves, True, accumulate_grad=False
+            return super()._gradients(passed, grad_output, twice)
+        of = (*leaves.values(),)
+        found: Gradients = _ENGINE(
+            (output,), (grad_output,), False, False, of, True, accumulate_grad=False
         )
         return found
 

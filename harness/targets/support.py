@@ -20,9 +20,6 @@ class Unsupported(Exception):  # noqa: N818  # no mistake, an answer
     """The target lacks what the case asks for; its text is the reason for the user."""
 
 
-_UNCHANGED: frozenset[str] = frozenset()
-
-
 def replaced(
     before: Mapping[str, Any], now: Mapping[str, Any], same_memory: Callable[[Any, Any], bool]
 ) -> frozenset[str]:
@@ -36,7 +33,7 @@ def replaced(
         Whether two of them hold it in the same place.
     """
     if all(map(operator.is_, before.values(), now.values())):
-        return _UNCHANGED
+        return frozenset()
     return frozenset(
         name
         for name, each in before.items()

@@ -27,6 +27,8 @@ Run = Callable[[torch.nn.Module, torch.Tensor], Any]
 """From a module and its input to the output."""
 Passed = tuple[torch.Tensor, dict[str, torch.Tensor]]
 """The output of a forward pass, and what it has gradients by."""
+Gradients = Sequence[torch.Tensor | None]
+"""Of each of these; None where the output does not depend on it."""
 
 
 def construct(
@@ -129,10 +131,10 @@ class ModuleSubject:
         passed = saved or self.latest
         if passed is None:
             raise RuntimeError("backward without a forward pass")
-        output, leaves = passed
+        _, leaves = passed
         found: dict[str, Array | None] = dict.fromkeys(("grad_input", "grad_weight", "grad_bias"))
         of_output = self._here(grad_output)
-        gradients = self._gradients(output, (*leaves.values(),), of_output, twice)
+        gradients = self._gradients(passed, of_output, twice)
         for name, gradient in zip(leaves, gradients, strict=True):
             if gradient is not None:
                 found[name] = to_array(gradient)
@@ -141,16 +143,11 @@ class ModuleSubject:
             self.differentiable = dict(zip(leaves, gradients, strict=True)), by
         return found
 
-    def _gradients(
-        self,
-        output: torch.Tensor,
-        leaves: tuple[torch.Tensor, ...],
-        grad_output: torch.Tensor,
-        twice: bool,
-    ) -> Sequence[torch.Tensor | None]:
+    def _gradients(self, passed: Passed, grad_output: torch.Tensor, twice: bool) -> Gradients:
+        output, leaves = passed
         return torch.autograd.grad(
             output,
-            leaves,
+            (*leaves.values(),),
             grad_output.requires_grad_() if twice else grad_output,
             allow_unused=True,
             create_graph=twice,
