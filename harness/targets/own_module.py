@@ -49,15 +49,21 @@ class OwnSubject(ModuleSubject):
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
         """Return copies of the tensors of `STATE`; and which are not those of the last time."""
         before, last = self.held, self._last
-        there = ((name, holder, tensor) for name, (holder, tensor, _) in self._places.items())
-        moved = any(holder.get(name) is not tensor for name, holder, tensor in there)
-        if moved or not self._places:
+        if not self._places or self._moved():
             self._look()
         self._last = {
             name: None if view is None else copied(view, last.get(name))
             for name, (_, _, view) in self._places.items()
         }
         return self._last, replaced(before, self.held, same_memory)
+
+    def _moved(self) -> bool:
+        """Whether the module has another tensor than where one was found."""
+        # A loop: this is asked after every step, and a generator takes three times as long.
+        for name, (holder, tensor, _) in self._places.items():
+            if holder.get(name) is not tensor:
+                return True
+        return False
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into a parameter or buffer, in place."""
