@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from harness.case.model import Case
-from harness.compare import Comparison
+from harness.compare import Agreement, Comparison
 from harness.known import KnownDivergences
 from harness.report.collect import Collector, Origin
 from harness.report.model import Report
@@ -77,6 +77,11 @@ class Batch:
         # What a case publishes and the baseline does not hold shows with each target too.
         if verdict in FAILED and not (quiet and verdict == "diverge"):
             self.failures.append(Failure(comparison.id, comparison.target, verdict))
+
+    def keep_agreement(self, origin: Origin, agreement: Agreement) -> None:
+        """Collect cases of a matrix that agree, and are not listed."""
+        self.known.meet(agreement.target, agreement.cases)
+        self.collector.add_agreement(origin, agreement)
 
     def merge(self, other: Batch) -> None:
         """Add what another part has found."""

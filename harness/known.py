@@ -88,6 +88,12 @@ class KnownDivergences:
             comparison.verdict = "known"
             comparison.reason, comparison.link = first.reason, first.link
 
+    def meet(self, target: str, cases: Iterable[str]) -> None:
+        """Take note of cases in which a target does not diverge."""
+        for index in self._of(target):
+            if any(fnmatch.fnmatchcase(case, self.entries[index].case) for case in cases):
+                self.tried.add(index)
+
     def excuse(self, case: str) -> None:
         """Take note of a case of which nothing can be said: no entry is stale for it."""
         self.used.update(

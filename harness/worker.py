@@ -15,7 +15,7 @@ from harness import known
 from harness.batch import About, Batch, without_trace
 from harness.case import needs
 from harness.case.model import Case
-from harness.compare import Account, Comparison, Hearing, judge
+from harness.compare import Account, Comparison, Hearing, agreements, judge
 from harness.loaded import Loaded
 from harness.memory import Limit
 from harness.plan import Plan, in_own_process
@@ -166,11 +166,11 @@ class Worker:
                 size += sum(each.size for each in executed)
                 done += len(executed)
                 if size > _TOGETHER:
-                    self._judge(batch, waiting)
+                    self._judge_all(batch, waiting)
                     waiting, size = [], 0
                 if self._interrupted or time.monotonic() >= end:
                     break
-            self._judge(batch, waiting)
+            self._judge_all(batch, waiting)
         return batch, done
 
     def judge(self, batch: Batch, origin: Origin, case: Case) -> list[Comparison]:
@@ -251,12 +251,29 @@ class Worker:
             if name not in self.absent and name != baseline:
                 done.lose(name, "unjudged", f"of {baseline}, {reason}")
 
+    def _judge_all(self, batch: Batch, waiting: Sequence[_Executed]) -> None:
+        """Judge what was executed: together where all agree and need not be listed."""
+        if not self.plan.full:
+            heard = [
+                self._hearing(done, done.baseline, done.origin.matrix)
+                for done in waiting
+                if done.baseline is not None and not done.lost
+            ]
+            origins = {done.origin.matrix: done.origin for done in waiting}
+            told: set[str] = set()
+            for agreement in agreements(heard, self.plan.accuracy):
+                batch.keep_agreement(origins[agreement.matrix], agreement)
+                told.update(agreement.cases)
+            waiting = [done for done in waiting if done.case.id not in told]
+        self._judge(batch, waiting)
+
+    def _hearing(self, done: _Executed, baseline: Account, matrix: str | None = None) -> Hearing:
+        return Hearing(done.case, self.torch, baseline, tuple(done.heard), matrix)
+
     def _judge(self, batch: Batch, waiting: Sequence[_Executed]) -> list[list[Comparison]]:
         """Judge what was executed, and keep what is found; return the targets' comparisons."""
         hearings = [
-            Hearing(done.case, self.torch, done.baseline, tuple(done.heard))
-            for done in waiting
-            if done.baseline is not None
+            self._hearing(done, done.baseline) for done in waiting if done.baseline is not None
         ]
         judged = judge(hearings, self.plan.accuracy)
         found = []

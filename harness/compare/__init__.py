@@ -3,47 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from harness.case.model import Case
 from harness.compare import discrete
+from harness.compare.agreed import Agreement, agreements
 from harness.compare.assess import assess
 from harness.compare.documented import note, undocumented
 from harness.compare.executions import compare_executions
 from harness.compare.findings import Comparison, Divergence, Holding, Measure, Unforeseen
 from harness.compare.follow import follow
 from harness.compare.in_place import in_place, untold
-from harness.compare.judged import Account, Assessed
+from harness.compare.judged import Account, Assessed, Hearing
 from harness.compare.published import published
 
 __all__ = [
     "Account",
+    "Agreement",
     "Comparison",
     "Divergence",
     "Hearing",
     "Holding",
     "Measure",
+    "agreements",
     "judge",
 ]
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """What implementations did with a case.
-
-    Attributes
-    ----------
-    case : Case
-    torch : str
-        The baseline's version, for expectations that hold in some versions only.
-    baseline : Account
-    targets : tuple of Account
-    """
-
-    case: Case
-    torch: str
-    baseline: Account
-    targets: tuple[Account, ...] = ()
 
 
 def judge(hearings: Sequence[Hearing], accuracy: str | None = None) -> Iterator[list[Comparison]]:
@@ -64,7 +46,7 @@ def judge(hearings: Sequence[Hearing], accuracy: str | None = None) -> Iterator[
         (asked, account)
         for hearing in hearings
         for asked in [tuple(follow(hearing.case))]
-        for account in (hearing.baseline, *hearing.targets)
+        for account in hearing.accounts
     ]
     assessed = iter(assess(heard, accuracy))
     for hearing in hearings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,7 +25,7 @@ from harness.oracle import (
 )
 from harness.trace import IMAGES, Array, StepTrace, same_bits
 
-_ELEMENTS = 2**17
+ELEMENTS = 2**17
 """Most elements of a quantity that are stacked: beyond it a stack is no faster, only larger."""
 
 
@@ -66,7 +66,7 @@ def _start(asked: Asked, executions: Sequence[Assessed]) -> Mapping[str, Array |
 
 
 @dataclass(eq=False)
-class _Form:
+class Form:
     """What executions have in common that ask the same in the same shapes and types.
 
     Attributes
@@ -84,7 +84,7 @@ class _Form:
     declared: dict[Declarations, Declared | None] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, asks: Question, accuracy: str | None) -> _Form | None:
+    def of(cls, asks: Question, accuracy: str | None) -> Form | None:
         """Return the form of a question, None where no result is defined."""
         try:
             step = asks.step
@@ -102,6 +102,7 @@ class _Form:
         return cls(step, accuracy or standard_accuracy(name_of(step.input.dtype)), quantities)
 
     def declares(self, declarations: Declarations) -> Declared | None:
+        """Return what an implementation declares of its accuracy in such a step."""
         if declarations not in self.declared:
             self.declared[declarations] = declarations(self.step)
         return self.declared[declarations]
@@ -116,28 +117,27 @@ def _judge(alike: list[Assessed], worked: Exact | None = None) -> Exact:
     accuracy, declared = alike[0].accuracy, alike[0].declared
     stack = Stack(asks, accuracy, declared, worked)
     for quantity in alike[0].computed:
-        figures = stack.figures(quantity, [each.computed[quantity] for each in alike])
-        for execution, found in zip(alike, figures, strict=True):
+        figures = stack.columns(quantity, [each.computed[quantity] for each in alike])
+        for execution, found in zip(alike, figures.listed(), strict=True):
             execution.figures[quantity] = found
-    telling = [each for each in alike if _tells(each)]
+    telling = [each for each in alike if tells(each.question, each.computed)]
     if telling:
         told = Stack([each.question for each in telling if each.question], accuracy, declared)
         names: tuple[Quantity, ...] = ("output", *RUNNING)
         output, mean, variance = ([each.computed[name] for each in telling] for name in names)
         figures = told.consistency(output, mean, variance)
-        for execution, found in zip(telling, figures, strict=True):
+        for execution, found in zip(telling, figures.listed(), strict=True):
             execution.consistency = found
     return stack.exact[0]
 
 
-def _tells(execution: Assessed) -> bool:
-    """Whether the running statistics after an execution are those of its batch."""
-    asks = execution.question
+def tells(asks: Question | None, computed: Collection[str]) -> bool:
+    """Whether running statistics that were computed with an output are those of its batch."""
     if asks is None or asks.factor != 1 or not asks.input.size:
         return False
     old = asks.running_mean, asks.running_var
     return (
-        execution.computed.keys() >= {"output", *RUNNING}
+        {"output", *RUNNING} <= {*computed}
         # 0·nan is nan: what is left behind is not the batch's alone.
         and all(each is not None and bool(np.isfinite(each).all()) for each in old)
     )
@@ -148,7 +148,7 @@ class _Waiting:
 
     def __init__(self, accuracy: str | None) -> None:
         self._accuracy = accuracy
-        self._forms: dict[object, _Form | None] = {}
+        self._forms: dict[object, Form | None] = {}
         self._alike: dict[object, list[Assessed]] = {}
 
     def add(self, execution: Assessed, declarations: Declarations) -> None:
@@ -166,13 +166,13 @@ class _Waiting:
             return
         key = asks.form
         if key not in self._forms:
-            self._forms[key] = _Form.of(asks, self._accuracy)
+            self._forms[key] = Form.of(asks, self._accuracy)
         form = self._forms[key]
         if form is None:
             return
         execution.question = asks
         execution.accuracy, execution.declared = form.accuracy, form.declares(declarations)
-        execution.computed = computed = _computed(form, before, done)
+        execution.computed = computed = computed_of(form, before, done)
         if not computed:
             return
         types = [array.dtype for array in computed.values()]
@@ -183,7 +183,7 @@ class _Waiting:
         """Judge all of them, as many at a time as pays."""
         for alike in self._alike.values():
             largest = max(array.size for array in alike[0].computed.values())
-            count = _ELEMENTS // max(1, largest)
+            count = ELEMENTS // max(1, largest)
             if count > 1:
                 for start in range(0, len(alike), count):
                     _judge(alike[start : start + count])
@@ -216,8 +216,8 @@ def _updated(before: Mapping[str, Array | None], done: StepTrace) -> bool:
     return False
 
 
-def _computed(
-    form: _Form, before: Mapping[str, Array | None], done: StepTrace
+def computed_of(
+    form: Form, before: Mapping[str, Array | None], done: StepTrace
 ) -> dict[AnyQuantity, Array]:
     """Return those quantities of a step that the implementation has in the expected shape."""
     failed = done.raised is not None and done.raised.phase == "forward"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.compare.findings import Culprit, Divergence, number
+from harness.compare.joined import stacked_rows
 from harness.compare.judged import Judged
 from harness.oracle import ulps
 from harness.trace import WORDS, Array
@@ -75,3 +78,13 @@ def equal_elements(one: Array, other: Array) -> int:
     if words is None:  # a long double has bits that mean nothing
         return int(np.count_nonzero(one == other))
     return int(np.count_nonzero(one.view(words) == other.view(words)))
+
+
+def equal_by_row(ones: Sequence[Array], others: Sequence[Array]) -> NDArray[np.intp]:
+    """Return how many elements of each of some arrays, all of one form, equal those of others."""
+    words = WORDS.get(ones[0].dtype.itemsize)
+    if words is None:
+        return np.array([equal_elements(*each) for each in zip(ones, others, strict=True)], np.intp)
+    equal = stacked_rows(ones).view(words) == stacked_rows(others).view(words)
+    counts: NDArray[np.intp] = np.count_nonzero(equal.reshape(len(ones), -1), axis=1)
+    return counts

@@ -116,7 +116,7 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
         ratio, size = ours.ratio, array.size
         if ratio > worst and ours.unjudged < size:
             found.worst, worst = Worst(quantity, at[0], ratio, ours.ulp), ratio
-        holding = _holding(quantity, mode, array.dtype, layout)
+        holding = holding_of(quantity, mode, array.dtype, layout)
         if theirs is None:
             found.measured.append(Measured(holding, size, ours))
             continue
@@ -131,22 +131,24 @@ def _numbers(found: Comparison, at: tuple[int, int], target: Assessed, baseline:
         note_numbers(found, target)
     if target.consistency is not None:
         output = target.computed["output"]
-        holding = _holding(CONSISTENCY, mode, output.dtype, layout)
+        holding = holding_of(CONSISTENCY, mode, output.dtype, layout)
         found.measured.append(Measured(holding, output.size, target.consistency))
 
 
 @lru_cache(maxsize=1024)
-def _holding(quantity: str, mode: str, dtype: np.dtype[Any], layout: str) -> Holding:
+def holding_of(quantity: str, mode: str, dtype: np.dtype[Any], layout: str) -> Holding:
+    """Return what a measure of a quantity is of."""
     return Holding(quantity, mode, name_of(dtype), layout)
 
 
 def _bitwise(target: Assessed, baseline: Assessed) -> bool:
     """Whether all that an execution returned and left behind is the same."""
     ours, theirs = target.done, baseline.done
-    return _same(RESULTS, ours.results, theirs.results) and _same(STATE, ours.state, theirs.state)
+    return same(RESULTS, ours.results, theirs.results) and same(STATE, ours.state, theirs.state)
 
 
-def _same(names: Sequence[str], ours: Arrays, theirs: Arrays) -> bool:
+def same(names: Sequence[str], ours: Arrays, theirs: Arrays) -> bool:
+    """Whether the arrays of some names are the same bit for bit, or as absent."""
     for name in names:
         one, other = ours.get(name), theirs.get(name)
         if one is not other and (one is None or other is None or not same_bits(one, other)):

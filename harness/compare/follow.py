@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from harness.case.arrays import ArraySpec
-from harness.case.model import Backward, Case, Cast, Set
+from harness.case.model import Backward, Case, Cast, ModuleConfig, Set
 from harness.case.model import Step as CaseStep
 from harness.dtypes import name_of
 from harness.trace import Array
@@ -95,6 +95,16 @@ class Asked:
             else _values(spec, channels, own, None)
             for name, spec in twice.items()
         }
+
+    def by(self, module: ModuleConfig) -> Asked:
+        """Return the same execution by another module's scalars, for a case that sets none."""
+        other = object.__new__(Asked)
+        other.__dict__ = self.__dict__ | {
+            "eps": module.eps,
+            "momentum": module.momentum,
+            "track": module.track_running_stats,
+        }
+        return other
 
 
 NO_SEEDS: Mapping[str, Array] = {}

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.case.model import Case
 from harness.compare.follow import Asked
 from harness.compare.question import Question
 from harness.compare.stack import Figures
@@ -145,3 +146,30 @@ class Account:
     trace: Trace
     declarations: Declarations = lambda _: None
     semantics: Semantics = TORCH
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """What implementations did with a case.
+
+    Attributes
+    ----------
+    case : Case
+    torch : str
+        The baseline's version, for expectations that hold in some versions only.
+    baseline : Account
+    targets : tuple of Account
+    matrix : str or None
+        The matrix with whose other cases this one may be told of, where they agree.
+    """
+
+    case: Case
+    torch: str
+    baseline: Account
+    targets: tuple[Account, ...] = ()
+    matrix: str | None = None
+
+    @property
+    def accounts(self) -> tuple[Account, ...]:
+        """The baseline's, then the targets'."""
+        return self.baseline, *self.targets

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,30 @@ class Figures(NamedTuple):
     vacuous: int
 
 
+class Columns(NamedTuple):
+    """The fields of `Figures` as arrays, an element for each execution."""
+
+    ratio: NDArray[Any]
+    at: NDArray[Any]
+    ulp: NDArray[Any]
+    held: NDArray[Any]
+    unjudged: NDArray[Any]
+    vacuous: NDArray[Any]
+
+    @classmethod
+    def zeros(cls, *shape: int) -> Columns:
+        """Return the figures of what has no elements."""
+        return cls(*(np.zeros(shape, kind) for kind in (float, int, float, int, int, int)))
+
+    def each(self, taken: Callable[[NDArray[Any]], NDArray[Any]]) -> Columns:
+        """Return what is taken of each array."""
+        return Columns(*map(taken, self))
+
+    def listed(self) -> list[Figures]:
+        """Return the figures of each execution."""
+        return [Figures(*each) for each in zip(*(one.tolist() for one in self), strict=True)]
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
     """Executions of one form.
@@ -80,8 +104,8 @@ class Stack:
     declared: Declared | None
     worked: Exact | None = None
 
-    def figures(self, quantity: AnyQuantity, computed: Sequence[Array]) -> list[Figures]:
-        """Return the figures of one quantity, for each execution.
+    def columns(self, quantity: AnyQuantity, computed: Sequence[Array]) -> Columns:
+        """Return the figures of one quantity of each execution.
 
         Executions that ask the same, and have computed the same bits, have the same figures.
 
@@ -94,7 +118,7 @@ class Stack:
         places, chosen = self._distinct(quantity, computed)
         given = stacked_rows([computed[each] for each in chosen])
         if not given.size:
-            return [Figures(0.0, 0, 0.0, 0, 0, 0)] * len(self.questions)
+            return Columns.zeros(len(self.questions))
         exact, channels = self.exact[0], self._channels(quantity, chosen)
 
         def expected(accuracy: str) -> Callable[[Part], Expected]:
@@ -119,12 +143,12 @@ class Stack:
         with np.errstate(all="ignore"):
             ulp = ratio * worst.bound[row] / spacing[row]
         ulp[ratio == 0] = 0.0
-        found = _listed(ratio, at, ulp, held, counts.unjudged[channels], counts.vacuous[channels])
-        return [found[place] for place in places] if len(found) < len(places) else found
+        found = _columns(ratio, at, ulp, held, counts.unjudged[channels], counts.vacuous[channels])
+        return found.each(lambda each: each[places]) if at.size < len(places) else found
 
     def consistency(
         self, output: Sequence[Array], mean: Sequence[Array], variance: Sequence[Array]
-    ) -> list[Figures]:
+    ) -> Columns:
         """Return the figures of each output against what follows from reported statistics.
 
         Their class is the strictest or none: there is no sum in it.
@@ -145,7 +169,7 @@ class Stack:
         held = np.where(ratio <= 1, 0, len(CLASSES))
         nothing = np.zeros(ratio.size)
         at = nothing.astype(np.intp)
-        return _listed(ratio, at, nothing, held, counts.unjudged, counts.vacuous)
+        return _columns(ratio, at, nothing, held, counts.unjudged, counts.vacuous)
 
     @cached_property
     def _step(self) -> Step:
@@ -220,18 +244,17 @@ class Stack:
         return executions * channels + first, at[executions, first]
 
 
-def _listed(  # noqa: PLR0917  # what figures are made of
+def _columns(  # noqa: PLR0917  # what figures are made of
     ratio: NDArray[np.float64],
     at: NDArray[np.intp],
     ulp: NDArray[np.float64],
     held: NDArray[np.intp],
     unjudged: NDArray[np.intp],
     vacuous: NDArray[np.intp],
-) -> list[Figures]:
+) -> Columns:
     """Return figures, of counts by channel."""
     counts = [each.reshape(at.size, -1).sum(axis=1) for each in (unjudged, vacuous)]
-    columns = [column.tolist() for column in (ratio, at, ulp, held, *counts)]
-    return [Figures(*each) for each in zip(*columns, strict=True)]
+    return Columns(ratio, at, ulp, held, *counts)
 
 
 def _numbered(keys: Sequence[Hashable]) -> tuple[list[int], list[int]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.case.suite import Entry
-from harness.compare import Comparison, Holding, Measure
+from harness.compare import Agreement, Comparison, Holding, Measure
+from harness.compare.findings import NEAR
 from harness.report.model import (
     Accuracy,
     CaseResult,
@@ -47,8 +48,8 @@ class Origin:
         return cls(entry.file, entry.line, entry.item.tags, entry.matrix)
 
 
-_NEAR = 0.99
-"""Rounding to three digits moves a ratio by less than the rest."""
+def _shown(ratio: float) -> float:
+    return float(rounded(ratio))
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Collector:
             if mine is None:
                 mine = measures[target, holding] = Measure()
             # As a report shows it, so that shards and the whole agree on whose is the largest.
-            near = ratio >= _NEAR * mine.ratio or not mine.ratio_at
+            near = ratio >= NEAR * mine.ratio or not mine.ratio_at
             mine.add(each, case, float(rounded(ratio)) if near else ratio)
             if ratio > worst.get(holding.quantity, -1.0):
                 worst[holding.quantity] = ratio
@@ -117,6 +118,24 @@ class Collector:
         if comparison.verdict != "agree" or not quiet:
             _, results = self.cases.setdefault(comparison.id, (origin, {}))
             results[comparison.target] = result(comparison, by_hand=origin.matrix is None)
+
+    def add_agreement(self, origin: Origin, agreement: Agreement) -> None:
+        """Add cases of a matrix that agree, and are not listed."""
+        target, cases = agreement.target, len(agreement.cases)
+        matrix = self._matrix(origin).setdefault(target, _Matrix())
+        for tally in (self.verdicts.setdefault(target, Counter()), matrix.verdicts):
+            tally["cases"] += cases
+            tally["agree"] += cases
+            tally["bitwise_equal"] += agreement.bitwise_equal
+        if agreement.declared:
+            self.declared.setdefault(target, set()).update(agreement.declared)
+        for together in agreement.measured:
+            worst = together.figures.ratio.max(axis=1).tolist()
+            for ratio, (holding, measure) in zip(worst, together.measures(_shown), strict=True):
+                self.measures.setdefault((target, holding), Measure()).merge(measure)
+                matrix.worst[holding.quantity] = max(
+                    ratio, matrix.worst.get(holding.quantity, ratio)
+                )
 
     def _matrix(self, origin: Origin) -> dict[str, _Matrix]:
         return self.matrices.setdefault(origin.matrix or "", (origin, {}))[1]
