@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import numpy as np
@@ -115,7 +115,8 @@ class ArraySpec(Frozen):
         """
         shape = shape if self.size is None else self.size
         channels, values = split(shape)
-        index, channel = getattr(self, "index", None), getattr(self, "channel", None)
+        # A field that a fill has not takes pydantic longer to miss than all else here takes.
+        index, channel = vars(self).get("index"), vars(self).get("channel")
         if misfit := unarrangeable(self.layout, shape):
             return misfit
         if isinstance(self, Proportional) and shape != like:
@@ -138,11 +139,18 @@ class ArraySpec(Frozen):
 
 def unarrangeable(layout: Layout, shape: Shape) -> str | None:
     """Return why a shape cannot have a layout, None if it can."""
+    if _arrangeable(layout, len(shape)):
+        return None
+    return f"the layout '{layout}' is not for the {len(shape)} axes of shape {list(shape)}"
+
+
+@cache
+def _arrangeable(layout: Layout, axes: int) -> bool:
     try:
-        arrange(np.empty([0] * len(shape)), layout)
+        arrange(np.empty([0] * axes), layout)
     except ValueError:
-        return f"the layout '{layout}' is not for the {len(shape)} axes of shape {list(shape)}"
-    return None
+        return False
+    return True
 
 
 NUMBERS = {

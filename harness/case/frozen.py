@@ -44,8 +44,9 @@ class Frozen(Documented):
 
     @classmethod
     def _alone(cls, copied: _Model) -> _Model:
-        for name in copied.__dict__.keys() - cls.model_fields.keys():
-            del copied.__dict__[name]
+        if len(copied.__dict__) > len(cls.model_fields):
+            for name in copied.__dict__.keys() - cls.model_fields.keys():
+                del copied.__dict__[name]
         return copied
 
 
