@@ -13,7 +13,7 @@ from harness.trace import Array
 
 Shape = tuple[int, ...]
 
-_SMALL = 2**12
+SMALL = 2**12
 """Most elements of an array that is kept for the next case with the same recipe."""
 
 _FOR_NOW = 2**27
@@ -74,7 +74,7 @@ class Made:
         if found is not None and found[0] is like:
             return found[1]
         array = self._drawn(shape, dtype, like)
-        if array.size <= _SMALL:
+        if array.size <= SMALL:
             self._arrays[shape, dtype] = like, array
         return array
 
@@ -84,7 +84,7 @@ class Made:
         dtype = spec.dtype or dtype
         if recipe is None:
             return spec.drawn(shape, dtype, like)
-        kept = _kept if math.prod(shape) <= _SMALL else _kept_for_now
+        kept = _kept if math.prod(shape) <= SMALL else _kept_for_now
         return kept(recipe, shape, dtype)
 
 

@@ -31,6 +31,7 @@ from harness.case.steps import (
     Step,
     Train,
 )
+from harness.trace import Array
 
 
 class ModuleConfig(Model):
@@ -86,6 +87,11 @@ class State(Model):
     num_batches_tracked: StrictInt | None = None
     """Count of train steps."""
 
+    @cached_property
+    def drawn(self) -> dict[tuple[int, str], tuple[tuple[str, Array], ...]]:
+        """What was drawn of it, by channels and type: cases of a matrix have it in common."""
+        return {}
+
 
 class Case(Model):
     """A declarative scenario: constructor arguments, initial state, and a sequence of steps."""
@@ -116,7 +122,8 @@ class Case(Model):
     def executions(self) -> Iterator[tuple[int, int, Step]]:
         """Yield step index, repetition index (both from 0) and step, in order of execution."""
         for index, step in enumerate(self.steps):
-            for repetition in range(step.forward.repeat if step.forward else 1):
+            forward = step.forward
+            for repetition in range(1 if forward is None else forward.repeat):
                 yield index, repetition, step
 
     @cached_property
@@ -129,7 +136,7 @@ class Case(Model):
     @cached_property
     def awaited(self) -> frozenset[int]:
         """The indices of steps whose gradients a later step takes."""
-        return frozenset(each.backward.of - 1 for each in self.steps if isinstance(each, Backward))
+        return frozenset([each.backward.of - 1 for each in self.steps if type(each) is Backward])
 
     def differentiated(self, step: Backward) -> Forward:
         """Return the forward pass whose gradients a step takes."""

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from harness.case.arrays import ArraySpec
+from harness.case.drawn import SMALL
 from harness.case.layouts import arrange
 from harness.case.model import Load, ModuleConfig, Parameter, Seeds, State
 from harness.dtypes import name_of
 from harness.trace import STATE, Array
 
 
-def state_arrays(state: State, module: ModuleConfig) -> list[tuple[str, Array]]:
+def state_arrays(state: State, module: ModuleConfig) -> Sequence[tuple[str, Array]]:
     """Return name and values, read-only, of each array that a case's initial state names."""
-    arrays, shape, dtype = [], (module.num_features,), module.dtype
+    channels, dtype = module.num_features, module.dtype
+    found = state.drawn.get((channels, dtype))
+    if found is None:
+        found = tuple(_drawn(state, (channels,), dtype))
+        if channels <= SMALL:
+            state.drawn[channels, dtype] = found
+    return found
+
+
+def _drawn(state: State, shape: tuple[int, ...], dtype: str) -> Iterator[tuple[str, Array]]:
     for name in STATE:
         value = getattr(state, name)
+        if value is None:
+            continue
         if isinstance(value, int):
-            arrays.append((name, np.asarray(value, dtype=np.int64)))
-        elif value is not None:
+            array = np.asarray(value, dtype=np.int64)
+        else:
             make = value.dense if value.layout == "contiguous" else value.array
-            arrays.append((name, make(shape, dtype)))
-    return arrays
+            array = make(shape, dtype)
+        array.flags.writeable = False
+        yield name, array
 
 
 def given_arrays(
@@ -33,6 +46,8 @@ def given_arrays(
 ) -> tuple[Array, Array]:
     """Return an input twice: to give away, and to keep (read-only)."""
     dense = spec.dense(shape, dtype, like)
+    if spec.layout == "contiguous":
+        return dense.copy(), dense
     given = arrange(dense, spec.layout)
     # Only an expanded array has other values than the dense one.
     return given, given.copy() if spec.layout == "expanded" else dense
