@@ -109,12 +109,12 @@ class ArraySubject:
         TypeError
             One is no array of numbers.
         """
-        before, self.held = self.held, {name: getattr(self.module, name, None) for name in STATE}
-        last, self._last = self._last, {}
+        module = self.module
+        before, self.held = self.held, {name: getattr(module, name, None) for name in STATE}
+        last, self._last = self._last, (kept := {})
         for name, value in self.held.items():
-            array = None if value is None else numeric(value, name)
-            self._last[name] = None if array is None else copied(array, last.get(name))
-        return self._last, replaced(before, self.held, _same_memory)
+            kept[name] = None if value is None else copied(numeric(value, name), last.get(name))
+        return kept, replaced(before, self.held, _same_memory)
 
     def fill(self, name: str, values: Array) -> None:
         """Write values into an array of the state, in place."""

@@ -76,7 +76,7 @@ def _execute(
     except BaseException as error:  # whatever a module raises is a result, SystemExit too
         _let_interrupt(error)
         return Trace(raised=_raised("construct", error))
-    return Trace(initial=initial, steps=tuple(walk.step(*each) for each in case.executions()))
+    return Trace(initial=initial, steps=tuple(starmap(walk.step, case.executions())))
 
 
 def _let_interrupt(error: BaseException) -> None:
@@ -137,6 +137,7 @@ class _Walk:
         self.saved: dict[str, Mapping[str, Any]] = {}
         self.awaited = case.awaited
         self.passed: dict[int, _Passed] = {}
+        self.phase = ""
 
     def start(self) -> None:
         """Put the initial state into the module."""
@@ -146,6 +147,7 @@ class _Walk:
     def step(self, index: int, repetition: int, step: Step) -> StepTrace:
         """Execute a step once."""
         record: dict[str, Any] = {}
+        self.phase = step.kind
         try:
             if (forward := step.forward) is not None:
                 self.subject.mode(type(step) is Train)
@@ -156,8 +158,7 @@ class _Walk:
             record["unsupported"] = str(reason)
         except BaseException as error:
             _let_interrupt(error)
-            record["raised"] = _raised(record.get("phase", step.kind), error)
-        record.pop("phase", None)
+            record["raised"] = _raised(self.phase, error)
         try:
             record["state"], record["replaced"] = self.subject.state()
         except BaseException as error:
@@ -191,7 +192,7 @@ class _Walk:
                 self._load(step.load)
 
     def _forward(self, index: int, forward: Forward, record: dict[str, Any]) -> None:
-        record["phase"] = "forward"
+        self.phase = "forward"
         # Arrays that the module may do anything to, and ones that it never sees.
         given, pristine = given_arrays(forward.input, (), self.dtype)
         pairs = [(given, pristine)]
@@ -206,7 +207,7 @@ class _Walk:
                 self.passed[index] = _Passed(pairs, output.shape, leaves, self.subject.saved())
             if spec is None:
                 return
-            record["phase"] = "backward"
+            self.phase = "backward"
             grad_output, pristine = given_arrays(spec, output.shape, name_of(given.dtype), pristine)
             pairs.append((grad_output, pristine))
             twice = forward.double_backward
@@ -226,7 +227,7 @@ class _Walk:
         passed = self.passed.get(later.of - 1)
         if passed is None:
             raise Unsupported(f"step {later.of}, whose gradients the step takes, gave no output")
-        record["phase"] = "backward"
+        self.phase = "backward"
         results = Results(record, self.returned)
         _, like = passed.pairs[0]
         spec, of = later.grad_output, name_of(like.dtype)

@@ -49,13 +49,14 @@ class OwnSubject(ModuleSubject):
     def state(self) -> tuple[Mapping[str, Array | None], frozenset[str]]:
         """Return copies of the tensors of `STATE`; and which are not those of the last time."""
         before, last = self.held, self._last
-        if not self._places or self._moved():
+        moved = not self._places or self._moved()
+        if moved:
             self._look()
         self._last = {
             name: None if view is None else copied(view, last.get(name))
             for name, (_, _, view) in self._places.items()
         }
-        return self._last, replaced(before, self.held, same_memory)
+        return self._last, replaced(before, self.held, same_memory) if moved else frozenset()
 
     def _moved(self) -> bool:
         """Whether the module has another tensor than where one was found."""

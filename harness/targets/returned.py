@@ -51,7 +51,7 @@ class Results:
         self._results: dict[str, Array | None] = {}
         self._layouts: dict[str, frozenset[str]] = {}
         self._returned = returned
-        record |= {"results": self._results, "layouts": self._layouts}
+        record["results"], record["layouts"] = self._results, self._layouts
 
     def keep(self, name: str, value: Array | None) -> None:
         """Keep a result, with the strides that it has."""
