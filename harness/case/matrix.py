@@ -44,11 +44,12 @@ class Matrix(Model):
 
     def cases(self, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Case]:
         """Yield the cases in a fixed order; those alone whose ids are wanted are made."""
-        common = {name: getattr(self, name) for name in self.model_fields_set & _COMMON}
+        common: dict[str, Any] = dict.fromkeys(_OWN)
+        common |= {name: getattr(self, name) for name in self.model_fields_set & _COMMON}
         make = _Maker(self.matrix)
         # Every part is validated, and so is their fit: for all combinations, by the matrix. To copy
         # a case takes little more than half the time that it takes to construct one.
-        blank = Case.model_construct(**dict.fromkeys(_OWN), **common)
+        blank = Case.model_construct(**common)
         for name, chosen in self._combinations():
             if wanted(name):
                 yield blank.model_copy(update={"id": name, **make.parts(chosen)})
