@@ -38,6 +38,11 @@ _TURN = 0.02
 while stays in the processor's caches."""
 
 
+_MANY, _SMALL = 64, 2**15
+"""Most cases that are executed side by side, and most elements of their inputs: what is larger
+than the caches has nothing from its neighbours."""
+
+
 _PATIENCE = 5000
 """Objects that are made before Python looks which of them are left."""
 
@@ -193,21 +198,26 @@ class Worker:
 
         Returns those that all had time for; raises an interruption where not even one was.
         """
-        executed = self._turn(self._by_baseline, pending, min(end, time.monotonic() + _TURN))
+        turn = min(end, time.monotonic() + _TURN)
+        executed = self._turn(self.baseline, self._by_baseline, pending, turn)
         for target in self.targets:
-            executed = self._turn(partial(self._by, target), executed, end)
+            executed = self._turn(target, partial(self._by, target), executed, end)
         return executed
 
     def _turn(
-        self, execute: Callable[[_Executed], None], cases: Iterable[_Executed], end: float
+        self,
+        target: Target,
+        execute: Callable[[Sequence[_Executed]], None],
+        cases: Iterable[_Executed],
+        end: float,
     ) -> list[_Executed]:
         """Execute cases, at least one, until the time is over; return those."""
         executed: list[_Executed] = []
         try:
             with session():
-                for case in cases:
-                    execute(case)
-                    executed.append(case)
+                for some in self._at_once(target, cases):
+                    execute(some)
+                    executed += some
                     if time.monotonic() >= end:
                         break
         except KeyboardInterrupt:
@@ -216,32 +226,43 @@ class Worker:
             self._interrupted = True
         return executed
 
-    def _by_baseline(self, done: _Executed) -> None:
-        case, baseline = done.case, self.baseline.info
-        if not needs.applies(case, self.torch):
-            done.applies = False
-            return
-        try:
-            trace = self._execute(self.baseline, blinded(case))
-        except Crashed as error:
-            self._lose_all(done, error.verdict, str(error))
-            return
-        if trace.unsupported is not None:
-            # What it cannot construct says nothing of what the others construct.
-            self._lose_all(done, "unsupported", trace.unsupported)
-            return
-        done.baseline = Account(baseline.name, trace, baseline.declares, baseline.semantics)
+    def _at_once(self, target: Target, cases: Iterable[_Executed]) -> Iterator[list[_Executed]]:
+        """Yield cases as a target executes them: one by one, or some side by side."""
+        some: list[_Executed] = []
+        size = 0
+        alone = self._run_all(target) is None
+        for case in cases:
+            some.append(case)
+            size += 0 if alone else case.case.elements
+            if alone or size > _SMALL or len(some) == _MANY:
+                yield some
+                some, size = [], 0
+        if some:
+            yield some
 
-    def _by(self, target: Target, done: _Executed) -> None:
+    def _by_baseline(self, some: Sequence[_Executed]) -> None:
+        baseline = self.baseline.info
+        for done in some:
+            done.applies = needs.applies(done.case, self.torch)
+        apply = [done for done in some if done.applies]
+        for done, trace in zip(apply, self._traces(self.baseline, apply), strict=True):
+            if isinstance(trace, Crashed):
+                self._lose_all(done, trace.verdict, str(trace))
+            elif trace.unsupported is not None:
+                # What it cannot construct says nothing of what the others construct.
+                self._lose_all(done, "unsupported", trace.unsupported)
+            else:
+                account = Account(baseline.name, trace, baseline.declares, baseline.semantics)
+                done.baseline = account
+
+    def _by(self, target: Target, some: Sequence[_Executed]) -> None:
         info = target.info
-        if done.baseline is None or info.name not in done.names:
-            return
-        try:
-            trace = self._execute(target, blinded(done.case))
-        except Crashed as error:
-            done.lose(info.name, error.verdict, str(error))
-        else:
-            done.heard.append(Account(info.name, trace, info.declares, info.semantics))
+        asked = [done for done in some if done.baseline is not None and info.name in done.names]
+        for done, trace in zip(asked, self._traces(target, asked), strict=True):
+            if isinstance(trace, Crashed):
+                done.lose(info.name, trace.verdict, str(trace))
+            else:
+                done.heard.append(Account(info.name, trace, info.declares, info.semantics))
 
     def _lose_all(self, done: _Executed, verdict: Verdict, reason: str) -> None:
         """Say of a case that the baseline has not run what becomes of each target."""
@@ -292,8 +313,20 @@ class Worker:
             found.append([each for each in kept if each.target in self.names])
         return found
 
-    def _execute(self, target: Target, case: Case) -> Trace:
-        # A limit of this process's memory does not hold for another's.
-        if self._limit is None or in_own_process(target.info.name):
-            return target.execute(case)
-        return self._limit.execute(target, case)
+    def _traces(self, target: Target, some: Sequence[_Executed]) -> list[Trace | Crashed]:
+        cases = [blinded(done.case) for done in some]
+        run_all = self._run_all(target)
+        return [*run_all(cases)] if run_all else [self._execute(target, case) for case in cases]
+
+    def _run_all(self, target: Target) -> Callable[[Iterable[Case]], list[Trace]] | None:
+        """Return what executes cases side by side; a limit of memory is each case's own."""
+        return None if self._limit is not None else getattr(target, "run_all", None)
+
+    def _execute(self, target: Target, case: Case) -> Trace | Crashed:
+        try:
+            # A limit of this process's memory does not hold for another's.
+            if self._limit is None or in_own_process(target.info.name):
+                return target.execute(case)
+            return self._limit.execute(target, case)
+        except Crashed as error:
+            return error

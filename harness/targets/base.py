@@ -113,10 +113,19 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class FunctionTarget:
-    """A target made of its description and a function."""
+    """A target made of its description and functions.
+
+    Attributes
+    ----------
+    info : TargetInfo
+    run : function of Case
+    run_all : function of cases, or None
+        Runs some at once in less time; of those alone who are known to do no harm.
+    """
 
     info: TargetInfo
     run: Callable[[Case], Trace]
+    run_all: Callable[[Iterable[Case]], list[Trace]] | None = None
 
     def execute(self, case: Case) -> Trace:
         """Run a case."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from harness.targets.base import (
     Target,
     TargetInfo,
 )
-from harness.targets.driver import execute
+from harness.targets.driver import execute, execute_all
 from harness.targets.routes import COMPILERS, VIA, missing, route
 from harness.targets.torch_module import ModuleSubject, construct
 from harness.trace import Trace
@@ -140,14 +140,21 @@ def module_target(
     def subject(config: ModuleConfig) -> ModuleSubject:
         return own_module.construct(config) if own else construct(cls, config, device, make())
 
-    def run(case: Case) -> Trace:
+    def setting() -> AbstractContextManager[None]:
         if _is_set(threads, device, way.cudnn):
-            return execute(case, subject, harmless=harmless)
-        with _setting(threads, way.cudnn):
+            return nullcontext()
+        return _setting(threads, way.cudnn)
+
+    def run(case: Case) -> Trace:
+        with setting():
             return execute(case, subject, harmless=harmless)
 
-    versions = {"torch": str(torch.__version__)}
-    return FunctionTarget(TargetInfo(name, absent, versions, declarations), run)
+    def run_all(cases: Iterable[Case]) -> list[Trace]:
+        with setting():
+            return execute_all(cases, subject)
+
+    info = TargetInfo(name, absent, {"torch": str(torch.__version__)}, declarations)
+    return FunctionTarget(info, run, run_all if harmless else None)
 
 
 def import_autograd() -> None:

@@ -9,7 +9,7 @@ import importlib.util
 import inspect
 import operator
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -184,31 +184,36 @@ def _wrapped(found: object) -> str:
 
 def _class_target(name: str, cls: type[Any], *, harmless: bool = False) -> Target:
     said = declares(name, cls)
-    run, versions = _runner(name, cls, harmless=harmless)
+    run, run_all, versions = _runner(name, cls, harmless=harmless)
     if (reason := said.no_gradients()) is not None:
         run = partial(_forward_only, run, reason)
     declarations = tuple(Declaration(*each) for each in said.accuracies())
     versions = {**versions, **said.versions}
     info = TargetInfo(name, None, versions, declarations, said.semantics())
-    return FunctionTarget(info, run)
+    return FunctionTarget(info, run, run_all)
+
+
+_Run = Callable[[Case], Trace]
+_RunAll = Callable[[Iterable[Case]], list[Trace]]
 
 
 def _runner(
     name: str, cls: type[Any], *, harmless: bool
-) -> tuple[Callable[[Case], Trace], Mapping[str, str]]:
-    """Return what runs cases by a class, and the versions of what that needs."""
+) -> tuple[_Run, _RunAll | None, Mapping[str, str]]:
+    """Return what runs a case by a class, and many; and the versions of what that needs."""
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # imports torch
 
         target = module_target(name, cls)
-        return target.execute, target.info.versions
+        return target.execute, None, target.info.versions
     if "__call__" not in dir(cls):
         raise InvalidInput(f"{name}: the class has no __call__(input)")
     from harness.targets import array_class
-    from harness.targets.driver import execute
+    from harness.targets.driver import execute, execute_all
 
     construct = partial(array_class.construct, cls)
-    return partial(execute, construct=construct, harmless=harmless), {}
+    run = partial(execute, construct=construct, harmless=harmless)
+    return run, partial(execute_all, construct=construct) if harmless else None, {}
 
 
 def _forward_only(run: Callable[[Case], Trace], reason: str, case: Case) -> Trace:
