@@ -21,6 +21,7 @@ from harness.errors import InvalidInput
 from harness.identity import identity
 from harness.journal import Journal
 from harness.part import Spans, joined, without
+from harness.patience import patient
 from harness.plan import Plan
 from harness.report.collect import Collector, Origin
 from harness.report.model import Report
@@ -109,7 +110,7 @@ def run(
     """
     entries = known.load(known.files(plan.known))
     found, partial = Batch(Collector(plan.full), entries.unmet()), False
-    with closing(_engine(plan, jobs, executor, chunk)) as engine:
+    with patient(), closing(_engine(plan, jobs, executor, chunk)) as engine:
         tasks: Iterator[Task] = ((Origin.of(entry), case) for entry, case in suite.cases())
         tasks = chain([*islice(tasks, 1)], tasks)  # a sample is drawn while workers start
         about = engine.about

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +16,7 @@ from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, agreements, judge
 from harness.loaded import Loaded
 from harness.memory import Limit
+from harness.patience import patient
 from harness.plan import Plan, in_own_process
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded
@@ -41,21 +40,6 @@ while stays in the processor's caches."""
 _MANY, _SMALL = 64, 2**15
 """Most cases that are executed side by side, and most elements of their inputs: what is larger
 than the caches has nothing from its neighbours."""
-
-
-_PATIENCE = 5000
-"""Objects that are made before Python looks which of them are left."""
-
-
-@contextmanager
-def _patient() -> Iterator[None]:
-    """Look seldom for what nobody holds: what a case leaves is kept until it is judged."""
-    before = gc.get_threshold()
-    gc.set_threshold(_PATIENCE, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @dataclass
@@ -155,7 +139,7 @@ class Worker:
         if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt
-        with _patient():
+        with patient():
             while True:
                 try:
                     executed = self._executed(pending, end)
