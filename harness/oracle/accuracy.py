@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from math import log2
 from typing import Any
 
@@ -132,7 +132,7 @@ class Types:
         """
         return to.u if to.name == self.element.name else to.u + self.element.u
 
-    @property
+    @cached_property
     def second_order(self) -> float:
         """F: products of two and more relative errors are at most (F − 1) times their sum."""
         kept = max((t.u for t in (self.statistics, self.saved) if t), default=0.0)

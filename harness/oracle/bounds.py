@@ -23,20 +23,47 @@ _LONGEST = 0.125
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Errors of the statistics that a normalisation uses.
+    """Errors of the statistics that a normalisation uses, and what follows from them.
 
     Attributes
     ----------
-    m, v : (C, 1)
-        δm and δv.
-    rho, rho_up : (C, 1)
-        Relative error of r = 1/√(v+ε) either way, and upwards.
+    size : Magnitudes
+    u : float
+    m, v, s : (C, 1)
+        δm, δv and δs.
+    kept : Type or None
+        What the statistics are rounded to.
+    floor : bool
+        Whether the computed variance is known not to be negative.
     """
 
+    size: Magnitudes
+    u: float
     m: Float64
     v: Float64
-    rho: Float64
-    rho_up: Float64
+    s: Float64
+    kept: Type | None
+    floor: bool
+
+    @cached_property
+    def _root(self) -> tuple[Float64, Float64]:
+        return inverse_root(self.size, self.s, self.kept, self.u, self.floor)
+
+    @property
+    def rho(self) -> Float64:
+        """ρ, the relative error of r = 1/√(v+ε) either way."""
+        return self._root[0]
+
+    @cached_property
+    def largest(self) -> Float64:
+        """r⁺ = r(1 + ρ₊)."""
+        return self.size.r * (1 + self._root[1])
+
+    @cached_property
+    def normalised(self) -> tuple[Float64, Float64, Float64]:
+        """Coefficients of |d|, |x| and 1 in δx̂."""
+        size, u, largest = self.size, self.u, self.largest
+        return size.r * self.rho + largest * u, 2 * u * largest, largest * (self.m + 2 * u * size.m)
 
 
 class Linear(NamedTuple):
@@ -73,7 +100,8 @@ def inverse_root(
         # An infinite variance gives r = 0 exactly; v + ε that may be zero has no bound.
         infinite = np.isinf(size.s) & (size.s > 0)
         rho, rho_up = (np.where(infinite, 0.0, rho) for rho in (rho, rho_up))
-    return rho + (1 + rho_up) * own, rho_up + (1 + rho_up) * own
+    more = (1 + rho_up) * own
+    return rho + more, rho_up + more
 
 
 class Bounds:
@@ -134,8 +162,7 @@ class Bounds:
         """ρ for statistics that err by `dm` and `dv`."""
         size, u = self.size, self.u
         ds = (1 + u) * dv + 2 * u * (size.v + size.eps) + self.eta
-        floor = self.batch_statistics
-        return Statistics(dm, dv, *inverse_root(size, ds, kept, u, floor))
+        return Statistics(size, u, dm, dv, ds, kept, floor=self.batch_statistics)
 
     @cached_property
     def forward(self) -> Statistics:
@@ -149,16 +176,10 @@ class Bounds:
             return self.forward
         return self.statistics(self.types.saved)
 
-    def normalised(self, at: Statistics) -> tuple[Float64, Float64, Float64]:
-        """Coefficients of |d|, |x| and 1 in δx̂."""
-        size, u = self.size, self.u
-        largest = size.r * (1 + at.rho_up)
-        return size.r * at.rho + largest * u, 2 * u * largest, largest * (at.m + 2 * u * size.m)
-
     def output(self, at: Statistics | None = None) -> Linear:
         """δy; `at`: the errors of other statistics than the forward pass's own."""
         size, eta, to = self.size, self.eta, self.types.output
-        on_d, on_x, rest = self.normalised(at or self.forward)
+        on_d, on_x, rest = (at or self.forward).normalised
         w = self.F * size.w
         constant = w * rest + self.F * (self.u * size.b + eta * (size.m + size.w + size.r + 4))
         terms = (
@@ -204,8 +225,7 @@ class Bounds:
     def grad_weight(self) -> Float64:
         """δ(P·r); column."""
         size, back, at = self.size, self.back, self.backward
-        largest = size.r * (1 + at.rho_up)
-        error = largest * self.product + back.weight * (at.rho + 2 * self.u)
+        error = at.largest * self.product + back.weight * (at.rho + 2 * self.u)
         return self.stored(self.F * error + self.eta * (back.D + size.n + 1), back.weight)
 
     def stored(self, error: Float64, value: Float64) -> Float64:
@@ -222,9 +242,8 @@ class Bounds:
         constant = self.F * eta * (size.alpha + size.w + size.r + 1) + to.eta
         if not self.batch_statistics:
             return Linear(constant, ((own, back.input), (_column(eta), back.g)))
-        n = max(size.n, 1)
-        largest = size.r * (1 + at.rho_up)
-        on_d, on_x, rest = self.normalised(at)
+        n, largest = max(size.n, 1), at.largest
+        on_d, on_x, rest = at.normalised
         dq = largest * self.product / n + back.q * (at.rho + 5 * u)
         q = back.q + dq
         sums = (self.G + 2) * u * back.D / n + 3 * u * back.S / n
@@ -240,4 +259,4 @@ class Bounds:
 
 
 def _column(value: float) -> Float64:
-    return np.full((1, 1), value)
+    return np.array([[value]])
