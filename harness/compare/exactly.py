@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import cast
 
 from harness.oracle import (
+    ACCURACIES,
     RUNNING,
     AnyQuantity,
     Channels,
@@ -62,6 +63,7 @@ class Exact:
         self._twice: dict[str, Mapping[DoubleQuantity, Expected]] = {}
         self._wholes: dict[_Key, Expected] = {}
         self._counts: dict[_Key, Counts] = {}
+        self._spacings: dict[AnyQuantity, Float64] = {}
 
     @cached_property
     def _alone(self) -> Step:
@@ -84,6 +86,8 @@ class Exact:
         other = Exact(self._step, update, seeds=self._seeds)
         other.__dict__["_returned"], other._twice = self._returned, self._twice
         other._counts = {key: self._counts[key] for key in self._counts if key[0] not in RUNNING}
+        spacings = self._spacings.items()
+        other._spacings = {name: found for name, found in spacings if name not in RUNNING}
         return other
 
     def _double(self, accuracy: str) -> Mapping[DoubleQuantity, Expected]:
@@ -118,7 +122,9 @@ class Exact:
         """
         if part is not WHOLE:
             return self._part(quantity, accuracy, declared, part)
-        key = quantity, accuracy, declared
+        # By given statistics there is no sum in these, and a class is the same as another.
+        alike = not self._step.batch_statistics and quantity in ("output", "grad_input")
+        key = quantity, "" if alike and accuracy in ACCURACIES else accuracy, declared
         if key not in self._wholes:
             self._wholes[key] = self._part(quantity, accuracy, declared, part)
         return self._wholes[key]
@@ -144,9 +150,14 @@ class Exact:
 
     def spacing(self, quantity: AnyQuantity, accuracy: str) -> Float64:
         """Return the unit in the last place of each channel's largest exact value, (C,)."""
+        if quantity not in self._spacings:
+            self._spacings[quantity] = self._spacing(quantity, accuracy)
+        return self._spacings[quantity]
+
+    def _spacing(self, quantity: AnyQuantity, accuracy: str) -> Float64:
         if quantity in DOUBLE:
             whole = self._double(accuracy)[cast("DoubleQuantity", quantity)].part(WHOLE)
-            return spacing(whole.values, whole.dtype)
+            return spacing(abs(whole.values), whole.dtype)
         found = cast("Quantity", quantity)
         return self._results(found).spacing(found)
 

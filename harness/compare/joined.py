@@ -34,13 +34,13 @@ def stacked(questions: Sequence[Question], whole: bool = True) -> Step:
     factors = [each.factor for each in questions if each.factor is not None]
     return Step(
         input=given,
-        eps=np.repeat([each.eps for each in questions], channels),
+        eps=np.array([each.eps for each in questions]).repeat(channels),
         batch_statistics=first.batch_statistics,
         weight=joined("weight") if whole else None,
         bias=joined("bias") if whole else None,
         running_mean=joined("running_mean"),
         running_var=joined("running_var"),
-        factor=np.repeat(factors, channels) if factors else None,
+        factor=np.array(factors).repeat(channels) if factors else None,
         grad_output=joined("grad_output") if whole else None,
         unbiased=first.unbiased,
     )

@@ -144,16 +144,16 @@ def _with_special_values(actual: Float64, expected: Expected, ratio: Float64) ->
     return ratio
 
 
-def spacing(values: Float64, dtype: str) -> Float64:
-    """Return the unit in the last place, in a type, of the largest finite number of each row."""
+def spacing(sizes: Float64, dtype: str) -> Float64:
+    """Return the unit in the last place, in a type, of the largest finite number of each row.
+
+    `sizes` are the absolute values of the numbers.
+    """
     kind = precision(dtype)
-    if values.shape[1] == 1:
-        largest = np.abs(values[:, 0])
-    else:
-        highest = np.maximum.reduce(values, axis=1, initial=0.0)
-        largest = np.maximum(highest, -np.minimum.reduce(values, axis=1, initial=0.0))
+    alone = sizes.shape[1] == 1
+    largest = sizes[:, 0] if alone else np.maximum.reduce(sizes, axis=1, initial=0.0)
     if not math.isfinite(np.add.reduce(largest)):
-        largest = np.where(np.isfinite(values), np.abs(values), 0.0).max(axis=1, initial=0.0)
+        largest = np.where(np.isfinite(sizes), sizes, 0.0).max(axis=1, initial=0.0)
     exponent: NDArray[np.intc] = np.frexp(np.maximum(largest, kind.tiny))[1]
     return np.ldexp(1.0, exponent - kind.bits)
 

@@ -25,6 +25,7 @@ from harness.oracle.judge import Expected, Special, spacing
 from harness.oracle.magnitudes import GradientMagnitudes, Magnitudes
 from harness.oracle.parts import WHOLE, Part, taken
 from harness.oracle.quantities import RUNNING, Quantity, quantities_of
+from harness.oracle.special import special_gradients
 from harness.oracle.step import Channels, Step, column, unrows
 
 _UNCHANGED = 5e-324
@@ -39,10 +40,6 @@ class _Exact:
     dtype: str
     special: Mask | None
     rule: Special
-
-    @cached_property
-    def spacing(self) -> Float64:
-        return spacing(narrow(self.halves), self.dtype)
 
 
 class Results:
@@ -137,7 +134,8 @@ class Results:
     def spacing(self, quantity: Quantity) -> Float64:
         """Return the unit in the last place of each channel's largest finite exact value, (C,)."""
         with np.errstate(all="ignore"):
-            return self._exactly(quantity).spacing
+            dtype = self._exactly(quantity).dtype
+            return spacing(self._sizes(quantity), dtype)
 
     def within(
         self, quantity: Quantity, bound: Linear | Float64, declared: Declared | None
@@ -150,7 +148,7 @@ class Results:
         self, quantity: Quantity, of: Linear | Float64, declared: Declared | None, part: Part
     ) -> Expected:
         exact = self._exactly(quantity)
-        wide = rearrange(exact.halves, lambda a: taken(a, part))
+        wide = exact.halves if part is WHOLE else rearrange(exact.halves, lambda a: taken(a, part))
         values = narrow(wide)
         unjudged: Mask | None = getattr(self._doubt_for(declared), quantity)
         if unjudged is not None:
@@ -192,10 +190,11 @@ class Results:
     def bounds(self, accuracy: str | Accuracy, declared: Declared | None) -> Bounds:
         """Return the bounds for a class, from which each quantity's is made."""
         key = (accuracy_class(accuracy), declared)
-        if key not in self._bounds:
+        found = self._bounds.get(key)
+        if found is None:
             batch, types = self.step.batch_statistics, self._types(declared)
-            self._bounds[key] = Bounds(self._size, self._back, batch, key[0], types)
-        return self._bounds[key]
+            found = self._bounds[key] = Bounds(self._size, self._back, batch, key[0], types)
+        return found
 
     def _doubt_for(self, declared: Declared | None) -> Doubt:
         if declared not in self._doubts:
@@ -206,10 +205,9 @@ class Results:
     def _exactly(self, quantity: Quantity) -> _Exact:
         if quantity not in self._exact:
             if quantity not in self.quantities:
-                raise ValueError(
-                    f"{quantity}: this step computes {', '.join(self.quantities)}; "
-                    "give it the arrays that the quantity needs"
-                )
+                computed = ", ".join(self.quantities)
+                needs = "give it the arrays that the quantity needs"
+                raise ValueError(f"{quantity}: this step computes {computed}; {needs}")
             wide = self._wide(quantity)
             images = quantity in ("output", "grad_input")
             kind = name_of(self.step.input.dtype if images else self.step.parameter_dtype)
@@ -235,6 +233,16 @@ class Results:
             case "grad_bias":
                 return self._gradients.S
 
+    def _sizes(self, quantity: Quantity) -> Float64:
+        """Return the absolute values of the exact ones."""
+        if quantity == "output":
+            return self._size.y
+        if self._back is None or quantity in RUNNING:
+            return np.abs(narrow(self._exactly(quantity).halves))
+        name = {"grad_input": "input", "grad_weight": "weight", "grad_bias": "S"}[quantity]
+        sizes: Float64 = getattr(self._back, name)
+        return sizes
+
     def _bound(self, quantity: Quantity, bounds: Bounds) -> Linear | Float64:
         key = (quantity, bounds)
         if key not in self._linear:
@@ -249,7 +257,7 @@ class Results:
             return np.full((self.step.channels, 1), _UNCHANGED)
         factor = np.asarray(column(self.step.factor), np.float64)
         old = np.abs(column(getattr(self.step, quantity)).astype(np.float64))
-        new = np.abs(narrow(self._exactly(quantity).halves))
+        new = self._sizes(quantity)
         if quantity == "running_mean":
             return bounds.running_mean(old, factor, new)
         return bounds.running_var(old, factor, new, self.step.correction)
@@ -261,16 +269,7 @@ class Results:
         if quantity in RUNNING:
             return np.isinf(exact), "or-nan"
         batch = self.step.batch_statistics
-        if self._back is None or quantity not in ("grad_input", "grad_weight"):
-            return None, "same"
-        if quantity == "grad_input" and not batch:
-            return None, "same"
-        # An infinite gradient meets sums, products with zero and differences of infinities;
-        # which of them come first is the implementation's choice.
-        size, back = self._size, self._back
-        nan = np.isnan(back.g).any(axis=1, keepdims=True)
-        nan |= np.isnan(size.x).any(axis=1, keepdims=True) | np.isnan(size.r) | np.isnan(size.m)
-        return ~nan & (size.finite_x if batch else True) & ~np.isfinite(exact), "non-finite"
+        return special_gradients(quantity, exact, self._size, self._back, batch)
 
     def _whole(self, quantity: Quantity, expected: Expected) -> Expected:
         """Return what is expected of rows or a column in the quantity's own shape."""
