@@ -62,6 +62,7 @@ class Exact:
         self._seeds = seeds
         self._twice: dict[str, Mapping[DoubleQuantity, Expected]] = {}
         self._wholes: dict[_Key, Expected] = {}
+        self._latest: tuple[_Key, Part, Expected] | None = None
         self._counts: dict[_Key, Counts] = {}
         self._spacings: dict[AnyQuantity, Float64] = {}
 
@@ -120,14 +121,19 @@ class Exact:
 
         The exact values are float64, or sums of two (`halves`); errors as of `expected`.
         """
-        if part is not WHOLE:
-            return self._part(quantity, accuracy, declared, part)
-        # By given statistics there is no sum in these, and a class is the same as another.
+        # By given statistics there is no sum in these: one class expects what another does.
         alike = not self._step.batch_statistics and quantity in ("output", "grad_input")
         key = quantity, "" if alike and accuracy in ACCURACIES else accuracy, declared
-        if key not in self._wholes:
-            self._wholes[key] = self._part(quantity, accuracy, declared, part)
-        return self._wholes[key]
+        if part is WHOLE:
+            if key not in self._wholes:
+                self._wholes[key] = self._part(quantity, accuracy, declared, part)
+            return self._wholes[key]
+        if not alike:
+            return self._part(quantity, accuracy, declared, part)
+        # One is asked for after the other, and of many parts none is kept for longer.
+        if self._latest is None or self._latest[:2] != (key, part):
+            self._latest = key, part, self._part(quantity, accuracy, declared, part)
+        return self._latest[2]
 
     def _part(
         self, quantity: AnyQuantity, accuracy: str, declared: Declared | None, part: Part
