@@ -21,11 +21,17 @@ from harness.worker import Task
 AHEAD = 4
 """Chunks for each process that are under way or wait for it."""
 
-CHUNK = 512
-"""Cases that a process takes at a time: judged together, they are judged faster."""
+CHUNK = 2048
+"""Most cases that a process takes at a time: judged together, they are judged faster."""
 
 SECONDS = 2.0
 """After this time a process gives back what it has found."""
+
+_LEAST = 64
+"""Cases in a chunk, at least, where there are as many."""
+
+_KNOWN = 2**14
+"""Most cases that are looked ahead, to divide the last of them."""
 
 Numbered = tuple[int, Task]
 _Ask = Callable[[], Future[Any]]
@@ -129,10 +135,11 @@ class Flow:
     def run(self, tasks: Iterator[Numbered]) -> Iterator[Part]:
         """Yield what is found as it comes; few chunks are under way at a time."""
         engine = self.engine
+        chunks = _chunks(tasks, engine.chunk, engine.jobs)
         while True:
             while len(self._waiting) < max(1, AHEAD * engine.jobs):
-                chunk = list(islice(tasks, engine.chunk))
-                if not chunk:
+                chunk = next(chunks, None)
+                if chunk is None:
                     break
                 self._judge(chunk)
             if not self._waiting and self._doubted:  # nothing else runs any more
@@ -218,3 +225,18 @@ class Flow:
                 origin, without_trace(case, name, loss.verdict, loss.reason), self.about
             )
         self._found.append(Part([(trial.place, trial.place + 1)], trial.batch))
+
+
+def _chunks(tasks: Iterator[Numbered], most: int, jobs: int) -> Iterator[list[Numbered]]:
+    """Yield tasks in chunks, which get smaller towards the end.
+
+    With half of its share of what is left in each, no process has much to do yet when the others
+    are through (guided self-scheduling; Polychronopoulos & Kuck 1987).
+    """
+    shares = max(1, 2 * jobs)
+    most = min(most, max(1, _KNOWN // shares))
+    ahead = list(islice(tasks, most * shares))
+    while ahead:
+        count = min(most, max(_LEAST, len(ahead) // shares))
+        yield ahead[:count]
+        ahead = ahead[count:] + list(islice(tasks, count))
