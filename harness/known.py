@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,7 +92,7 @@ class KnownDivergences:
     def meet(self, target: str, cases: Iterable[str]) -> None:
         """Take note of cases in which a target does not diverge."""
         for index in self._of(target):
-            if any(fnmatch.fnmatchcase(case, self.entries[index].case) for case in cases):
+            if any(map(re.compile(fnmatch.translate(self.entries[index].case)).match, cases)):
                 self.tried.add(index)
 
     def excuse(self, case: str) -> None:

@@ -144,7 +144,7 @@ class Case(Model):
         assert forward is not None  # noqa: S101  # the case has been validated
         return forward
 
-    @property
+    @cached_property
     def elements(self) -> int:
         """Elements of the inputs of all executions."""
         forwards = [step.forward for step in self.steps if step.forward is not None]

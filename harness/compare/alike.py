@@ -97,7 +97,7 @@ def _asked(case: Case) -> list[tuple[Hashable, Asked]] | None:
         step = asked.step
         if not isinstance(step, Train | Eval) or step.expected_error is not None:
             return None
-        if step.forward.double_backward is not None or asked.input is None:
+        if step.forward.double_backward is not None or asked.seeds or asked.input is None:
             return None
         form = asked.input.dtype, asked.input.shape, asked.grad_output is None
         found.append((form, asked))

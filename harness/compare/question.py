@@ -118,25 +118,29 @@ def question(
     given, training = asked.input, asked.mode == "train"
     if given is None:
         return None
-    weight, bias, mean, variance = (_held(before, name) for name in _HELD)
+    weight, bias, mean, variance = [
+        None if (array := before.get(name)) is None else row(array) for name in _HELD
+    ]
     batch = training or (mean is None and variance is None)
     if training and not asked.track:
         mean = variance = None
     updates = training and asked.of is None and mean is not None and variance is not None
-    of = {"grad_input": given, "grad_weight": weight, "grad_bias": bias}
     seeds = asked.seeds if gradients else NO_SEEDS
+    if seeds:
+        of = {"grad_input": given, "grad_weight": weight, "grad_bias": bias}
+        seeds = {name: seed for name, seed in seeds.items() if _fits(seed, of[name])}
     return Question(
-        input=given,
-        eps=float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
-        batch_statistics=batch,
-        weight=weight,
-        bias=bias,
-        running_mean=mean,
-        running_var=variance,
-        factor=_factor(asked, before, semantics) if updates else None,
-        grad_output=asked.grad_output if gradients else None,
-        unbiased=semantics.running_var is None,
-        seeds=seeds and {name: seed for name, seed in seeds.items() if _fits(seed, of[name])},
+        given,
+        float(asked.eps if semantics.eps is None else np.float32(asked.eps)),
+        batch,
+        weight,
+        bias,
+        mean,
+        variance,
+        _factor(asked, before, semantics) if updates else None,
+        asked.grad_output if gradients else None,
+        semantics.running_var is None,
+        seeds,
     )
 
 
@@ -151,11 +155,6 @@ def row(array: Array) -> Array:
 def _fits(seed: Array, of: Array | None) -> bool:
     """Whether a loss can depend so on the gradient of an array; torch refuses any other shape."""
     return of is not None and seed.shape == of.shape
-
-
-def _held(before: Mapping[str, Array | None], name: str) -> Array | None:
-    array = before.get(name)
-    return None if array is None else row(array)
 
 
 def _factor(asked: Asked, before: Mapping[str, Array | None], semantics: Semantics) -> float:
