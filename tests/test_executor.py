@@ -13,7 +13,7 @@ from itertools import chain, repeat
 import pytest
 from made_files import SOMETIMES
 
-from harness.case.suite import load
+from harness.case.suite import Selection, load
 from harness.cli import main
 from harness.engines import inside
 from harness.errors import InvalidInput
@@ -79,6 +79,32 @@ def test_an_executor_changes_no_byte_of_the_report(folder, kind):
 
     assert found == report(folder, jobs=0)
     assert again == 1
+
+
+class Counting(ThreadPoolExecutor):
+    """Keeps how many cases there are in each task."""
+
+    def __init__(self, threads):
+        super().__init__(threads)
+        self.cases = []
+
+    def submit(self, function, /, *args, **more):
+        """Submit, and count."""
+        given = getattr(function, "args", ())
+        self.cases += [len(each) for each in given if isinstance(each, list)]
+        return super().submit(function, *args, **more)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_the_last_tasks_are_small(jobs):
+    """Whoever is through has not long to wait for the others; every case is in one task."""
+    suite = load(["cases/core"]).select(Selection(sample=1500))
+    with Counting(jobs) as executor:
+        found = run(suite, Plan(("reference",)), executor=executor, jobs=jobs, chunk=300)
+
+    assert sum(executor.cases) == found.report.summary["reference"].cases == 1500
+    assert 200 < max(executor.cases) <= 300
+    assert all(each <= 64 for each in executor.cases[-2:])
 
 
 def test_a_target_that_cannot_be_loaded_is_one_message(folder):

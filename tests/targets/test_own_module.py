@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pickle
 
-import numpy as np
 import pytest
 import torch
+from recorded import recorded
 
 from harness.case.suite import load
 from harness.targets import blinded, own_module, resolve
@@ -16,23 +16,6 @@ torch.set_num_threads(1)
 
 Same = type("BatchNorm2d", (torch.nn.BatchNorm2d,), {})
 """A module that the harness knows nothing of, by the name that torch's errors say."""
-
-
-def in_bits(value):
-    """Return a value whose arrays are their types, shapes and bits."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.name, value.shape, value.tobytes()
-    if isinstance(value, dict):
-        return {key: in_bits(each) for key, each in value.items()}
-    if isinstance(value, tuple):
-        return tuple(map(in_bits, value))
-    return value
-
-
-def recorded(trace):
-    """Return all that a trace says."""
-    steps = [in_bits(tuple(step._replace(overwritten=None))) for step in trace.steps]
-    return in_bits(dict(trace.initial)), steps, trace.raised, trace.unsupported
 
 
 @pytest.mark.parametrize("folder", ["cases/edge", "cases/seed", "cases/regressions"])
