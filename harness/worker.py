@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from harness import known
-from harness.batch import About, Batch, without_trace
+from harness.batch import About, Batch
 from harness.case import needs
 from harness.case.model import Case
 from harness.compare import Account, Comparison, Hearing, agreements, judge
+from harness.executed import Executed, at_once
 from harness.loaded import Loaded
 from harness.memory import Limit
 from harness.patience import patient
@@ -35,51 +35,6 @@ _TOGETHER = 2**20
 _TURN = 0.02
 """Seconds that the baseline executes cases before they are the targets' turn: what runs for a
 while stays in the processor's caches."""
-
-
-_MANY, _SMALL = 64, 2**15
-"""Most cases that are executed side by side, and most elements of their inputs: what is larger
-than the caches has nothing from its neighbours."""
-
-
-@dataclass
-class _Executed:
-    """A case on its way to judgement.
-
-    Attributes
-    ----------
-    origin : Origin
-    case : Case
-    names : sequence of str
-        The baseline and targets whose comparisons are kept.
-    applies : bool
-        The case holds for the baseline's version of torch.
-    baseline : Account or None
-        None where it gave nothing to judge.
-    heard : list of Account
-        Of the targets.
-    lost : dict of str to Comparison
-        Of those that gave no trace, or to which there is none.
-    """
-
-    origin: Origin
-    case: Case
-    names: Sequence[str]
-    applies: bool = True
-    baseline: Account | None = None
-    heard: list[Account] = field(default_factory=list)
-    lost: dict[str, Comparison] = field(default_factory=dict)
-
-    @property
-    def size(self) -> int:
-        """Elements of the baseline's results."""
-        steps = self.baseline.trace.steps if self.baseline is not None else ()
-        arrays = (array for step in steps for array in step.results.values())
-        return sum(array.size for array in arrays if array is not None)
-
-    def lose(self, name: str, verdict: Verdict, reason: str) -> None:
-        """Give up on a target."""
-        self.lost[name] = without_trace(self.case, name, verdict, reason)
 
 
 class Worker:
@@ -133,9 +88,9 @@ class Worker:
         """
         end = time.monotonic() + seconds
         batch, names = self.batch(), [self.baseline.info.name, *self.names]
-        pending = (_Executed(origin, case, names) for origin, case in tasks)
+        pending = (Executed(origin, case, names) for origin, case in tasks)
         done, size = 0, 0
-        waiting: list[_Executed] = []
+        waiting: list[Executed] = []
         if self._interrupted:
             self._interrupted = False
             raise KeyboardInterrupt
@@ -173,11 +128,11 @@ class Worker:
 
         The baseline's own comparison, which any other needs, is kept where it is named.
         """
-        executed = self._executed([_Executed(origin, case, names)])
+        executed = self._executed([Executed(origin, case, names)])
         (comparisons,) = self._judge(batch, executed)
         return comparisons
 
-    def _executed(self, pending: Iterable[_Executed], end: float = math.inf) -> list[_Executed]:
+    def _executed(self, pending: Iterable[Executed], end: float = math.inf) -> list[Executed]:
         """Execute the next cases by the baseline, then those by each target in turn.
 
         Returns those that all had time for; raises an interruption where not even one was.
@@ -191,15 +146,16 @@ class Worker:
     def _turn(
         self,
         target: Target,
-        execute: Callable[[Sequence[_Executed]], None],
-        cases: Iterable[_Executed],
+        execute: Callable[[Sequence[Executed]], None],
+        cases: Iterable[Executed],
         end: float,
-    ) -> list[_Executed]:
+    ) -> list[Executed]:
         """Execute cases, at least one, until the time is over; return those."""
-        executed: list[_Executed] = []
+        executed: list[Executed] = []
         try:
             with session():
-                for some in self._at_once(target, cases):
+                groups = at_once(cases) if self._run_all(target) else ([each] for each in cases)
+                for some in groups:
                     execute(some)
                     executed += some
                     if time.monotonic() >= end:
@@ -210,21 +166,7 @@ class Worker:
             self._interrupted = True
         return executed
 
-    def _at_once(self, target: Target, cases: Iterable[_Executed]) -> Iterator[list[_Executed]]:
-        """Yield cases as a target executes them: one by one, or some side by side."""
-        some: list[_Executed] = []
-        size = 0
-        alone = self._run_all(target) is None
-        for case in cases:
-            some.append(case)
-            size += 0 if alone else case.case.elements
-            if alone or size > _SMALL or len(some) == _MANY:
-                yield some
-                some, size = [], 0
-        if some:
-            yield some
-
-    def _by_baseline(self, some: Sequence[_Executed]) -> None:
+    def _by_baseline(self, some: Sequence[Executed]) -> None:
         baseline = self.baseline.info
         for done in some:
             done.applies = needs.applies(done.case, self.torch)
@@ -239,7 +181,7 @@ class Worker:
                 account = Account(baseline.name, trace, baseline.declares, baseline.semantics)
                 done.baseline = account
 
-    def _by(self, target: Target, some: Sequence[_Executed]) -> None:
+    def _by(self, target: Target, some: Sequence[Executed]) -> None:
         info = target.info
         asked = [done for done in some if done.baseline is not None and info.name in done.names]
         for done, trace in zip(asked, self._traces(target, asked), strict=True):
@@ -248,7 +190,7 @@ class Worker:
             else:
                 done.heard.append(Account(info.name, trace, info.declares, info.semantics))
 
-    def _lose_all(self, done: _Executed, verdict: Verdict, reason: str) -> None:
+    def _lose_all(self, done: Executed, verdict: Verdict, reason: str) -> None:
         """Say of a case that the baseline has not run what becomes of each target."""
         baseline = self.baseline.info.name
         done.lose(baseline, verdict, reason)
@@ -256,7 +198,7 @@ class Worker:
             if name not in self.absent and name != baseline:
                 done.lose(name, "unjudged", f"of {baseline}, {reason}")
 
-    def _judge_all(self, batch: Batch, waiting: Sequence[_Executed]) -> None:
+    def _judge_all(self, batch: Batch, waiting: Sequence[Executed]) -> None:
         """Judge what was executed: together where all agree and need not be listed."""
         if not self.plan.full:
             heard = [
@@ -272,10 +214,10 @@ class Worker:
             waiting = [done for done in waiting if done.case.id not in told]
         self._judge(batch, waiting)
 
-    def _hearing(self, done: _Executed, baseline: Account, matrix: str | None = None) -> Hearing:
+    def _hearing(self, done: Executed, baseline: Account, matrix: str | None = None) -> Hearing:
         return Hearing(done.case, self.torch, baseline, tuple(done.heard), matrix)
 
-    def _judge(self, batch: Batch, waiting: Sequence[_Executed]) -> list[list[Comparison]]:
+    def _judge(self, batch: Batch, waiting: Sequence[Executed]) -> list[list[Comparison]]:
         """Judge what was executed, and keep what is found; return the targets' comparisons."""
         hearings = [
             self._hearing(done, done.baseline) for done in waiting if done.baseline is not None
@@ -297,7 +239,7 @@ class Worker:
             found.append([each for each in kept if each.target in self.names])
         return found
 
-    def _traces(self, target: Target, some: Sequence[_Executed]) -> list[Trace | Crashed]:
+    def _traces(self, target: Target, some: Sequence[Executed]) -> list[Trace | Crashed]:
         cases = [blinded(done.case) for done in some]
         run_all = self._run_all(target)
         return [*run_all(cases)] if run_all else [self._execute(target, case) for case in cases]

@@ -14,10 +14,10 @@ import numpy as np
 
 from harness.compare.alike import Alike, Row
 from harness.compare.assess import ELEMENTS, Form, computed_of
-from harness.compare.findings import Together
 from harness.compare.judged import Account, Hearing
 from harness.compare.question import question
 from harness.compare.table import Table
+from harness.compare.together import Together
 
 
 @dataclass
@@ -73,19 +73,27 @@ def agreements(hearings: Sequence[Hearing], accuracy: str | None = None) -> list
         tables += made
     agree &= judged.all(axis=1)
     cases = [hearing if agrees else None for hearing, agrees in zip(hearings, agree, strict=True)]
+    found = _by_matrix(cases, equal.tolist())
+    for table in tables:
+        _tell(found, table, cases)
+    return [agreement for each in found.values() for agreement in each]
+
+
+def _by_matrix(
+    cases: Sequence[Hearing | None], equal: Sequence[Sequence[bool]]
+) -> dict[str, list[Agreement]]:
+    """Return of each matrix what is said of its cases that agree, by each implementation."""
     found: dict[str, list[Agreement]] = {}
-    for hearing, same in zip(cases, equal.tolist(), strict=True):
+    for hearing, same in zip(cases, equal, strict=True):
         if hearing is None:
             continue
         matrix = str(hearing.matrix)
         if matrix not in found:
-            found[matrix] = [Agreement(matrix, account.name) for account in accounts]
+            found[matrix] = [Agreement(matrix, account.name) for account in hearing.accounts]
         for agreement, one in zip(found[matrix], same, strict=True):
             agreement.cases.append(hearing.case.id)
             agreement.bitwise_equal += one
-    for table in tables:
-        _tell(found, table, cases)
-    return [agreement for each in found.values() for agreement in each]
+    return found
 
 
 def _tell(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, SupportsFloat, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 from harness.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from harness.compare.stack import Columns, Figures
+    from harness.compare.stack import Figures
     from harness.trace import Raised
 
 Culprit = Literal["target", "baseline", "both"]
@@ -179,76 +175,6 @@ class Measure:
         if self.nearer == self.farther:
             return "equal"
         return "target" if self.nearer > self.farther else "baseline"
-
-
-class Together(NamedTuple):
-    """What was measured in one step of R cases, of Q quantities.
-
-    Attributes
-    ----------
-    holdings : sequence of Holding
-    elements : sequence of int
-        Of each quantity, in one case.
-    cases : sequence of str
-        Their ids.
-    figures : Columns
-        Arrays (Q, R).
-    bitwise : (Q, R) array
-    nearer, farther : (Q, R) bool arrays
-        As in `Measured`.
-    """
-
-    holdings: Sequence[Holding]
-    elements: Sequence[int]
-    cases: Sequence[str]
-    figures: Columns
-    bitwise: NDArray[np.intp]
-    nearer: NDArray[np.bool_]
-    farther: NDArray[np.bool_]
-
-    def measures(self, shown: Callable[[float], float]) -> Iterator[tuple[Holding, Measure]]:
-        """Yield what was measured of each quantity, over all cases.
-
-        Of ratios the largest counts as it is `shown`, and of the cases that have it the first.
-        """
-        figures = self.figures
-        counts = figures.unjudged, figures.vacuous, self.bitwise, self.nearer, self.farther
-        sums = np.array([each.sum(axis=1) for each in counts]).T.tolist()
-        for q, (unjudged, vacuous, bitwise, nearer, farther) in enumerate(sums):
-            ratio, ratio_at = self._largest(figures.ratio[q], shown)
-            held = int(figures.held[q].max())
-            yield (
-                self.holdings[q],
-                Measure(
-                    elements=self.elements[q] * len(self.cases),
-                    unjudged=unjudged,
-                    vacuous=vacuous,
-                    bitwise=bitwise,
-                    ratio=ratio,
-                    ulp=float(figures.ulp[q].max()),
-                    ratio_at=ratio_at,
-                    held=held,
-                    held_at=self._first(figures.held[q] == held) if held else "",
-                    nearer=nearer,
-                    farther=farther,
-                ),
-            )
-
-    def _largest(
-        self, ratio: NDArray[np.float64], shown: Callable[[float], float]
-    ) -> tuple[float, str]:
-        highest = float(ratio.max())
-        most = shown(highest)
-        near = ratio >= NEAR * highest
-        same = [each for each in {*ratio[near].tolist()} if shown(each) == most]
-        return most, self._first(ratio >= min(same))
-
-    def _first(self, which: NDArray[np.bool_]) -> str:
-        return min(self.cases[each] for each in np.flatnonzero(which).tolist())
-
-
-NEAR = 0.99
-"""Rounding to three digits moves a ratio by less than the rest."""
 
 
 Size = TypeVar("Size", int, float)

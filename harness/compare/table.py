@@ -13,10 +13,11 @@ from harness.compare.alike import Row
 from harness.compare.assess import Form, tells
 from harness.compare.blame import equal_by_row
 from harness.compare.executions import holding_of, same
-from harness.compare.findings import CONSISTENCY, Together
+from harness.compare.findings import CONSISTENCY
 from harness.compare.judged import Account
 from harness.compare.question import question, row
 from harness.compare.stack import Columns, Stack
+from harness.compare.together import Together
 from harness.oracle import RUNNING, AnyQuantity, Declared
 from harness.trace import STATE, Array, StepTrace
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.case.suite import Entry
 from harness.compare import Agreement, Comparison, Holding, Measure
-from harness.compare.findings import NEAR
+from harness.compare.together import NEAR
 from harness.report.model import (
     Accuracy,
     CaseResult,
