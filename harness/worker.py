@@ -69,6 +69,12 @@ class Worker:
             import_autograd()
         return Limit(memory)
 
+    def close(self) -> None:
+        """End the processes that targets have of their own."""
+        for target in (self.baseline, *self.targets):
+            if hasattr(target, "close"):
+                target.close()
+
     def batch(self) -> Batch:
         """Return an empty batch."""
         return Batch(Collector(self.plan.full), self.known.unmet())

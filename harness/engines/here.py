@@ -49,4 +49,5 @@ class Here:
         return called.result()
 
     def close(self) -> None:
-        """Keep nothing open: there is nothing."""
+        """End the processes that targets have of their own."""
+        self._worker.close()

@@ -274,6 +274,12 @@ class ProcessTarget:
                 said += f', where {{"{wanted}": …}} was expected; {_ELSEWHERE}'
             raise Crashed(said) from None
 
+    def close(self) -> None:
+        """End the worker, orderly; for another case it is started again."""
+        if self._conversation is not None:
+            self._finalizer()
+            self._conversation = None
+
     def _stop(self) -> None:
         if self._conversation is not None:
             self._finalizer.detach()
