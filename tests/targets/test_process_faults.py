@@ -274,15 +274,20 @@ def test_processes_of_a_run_have_each_their_worker(tmp_path, spec):
     assert kinds == {"first": "agree", "marked": "timeout", "last": "agree"}
 
 
+@pytest.fixture
+def uncollected():
+    """Have Python not look for circles of objects that nobody holds."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("jobs", [0, 1])
 def test_no_worker_outlives_its_run(tmp_path, spec, jobs):
     """Neither a worker nor the child of one that was killed waits for Python to collect it."""
-    gc.disable()
-    try:
-        outcome(tmp_path, spec("child"), jobs=jobs)
-    finally:
-        gc.enable()
+    outcome(tmp_path, spec("child"), jobs=jobs)
     end = time.monotonic() + 5
     while left(str(tmp_path)) and time.monotonic() < end:
         time.sleep(0.05)
