@@ -12,19 +12,10 @@ _OBJECTS = 5000
 
 @contextmanager
 def patient() -> Iterator[None]:
-    """Look seldom, and not among what is there already.
-
-    torch and its libraries are some hundred thousand objects: to go through them all takes a tenth
-    of a second.
-    """
+    """Look seldom."""
     before = gc.get_threshold()
     gc.set_threshold(_OBJECTS, *before[1:])
-    mine = not gc.get_freeze_count()
-    if mine:
-        gc.freeze()
     try:
         yield
     finally:
-        if mine:
-            gc.unfreeze()
         gc.set_threshold(*before)

@@ -20,7 +20,7 @@ from harness.patience import patient
 from harness.plan import Plan, in_own_process
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded
-from harness.targets.base import Crashed
+from harness.targets.base import Crashed, RunAll
 from harness.targets.guard import session
 from harness.trace import Trace
 from harness.verdicts import Verdict
@@ -250,7 +250,7 @@ class Worker:
         run_all = self._run_all(target)
         return [*run_all(cases)] if run_all else [self._execute(target, case) for case in cases]
 
-    def _run_all(self, target: Target) -> Callable[[Iterable[Case]], list[Trace]] | None:
+    def _run_all(self, target: Target) -> RunAll | None:
         """Return what executes cases side by side; a limit of memory is each case's own."""
         return None if self._limit is not None else getattr(target, "run_all", None)
 

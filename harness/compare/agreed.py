@@ -7,13 +7,13 @@ the others it would find the same, in a multiple of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.compare.alike import Alike, Row
-from harness.compare.assess import ELEMENTS, Form, computed_of
+from harness.compare.assess import Form, computed_of, cut
 from harness.compare.judged import Account, Hearing
 from harness.compare.question import question
 from harness.compare.table import Table
@@ -63,7 +63,7 @@ def agreements(hearings: Sequence[Hearing], accuracy: str | None = None) -> list
     equal = ~judged
     tables: list[Table] = []
     for rows in alike.rows.values():
-        made = [*_tables(rows, accounts, accuracy)]
+        made = _tables(rows, accounts, accuracy)
         if not made:
             agree[[row.place for row in rows]] = False
         for table in made:
@@ -114,18 +114,13 @@ def _tell(
                 agreement.declared.add(declared.reason)
 
 
-def _tables(
-    rows: Sequence[Row], accounts: Sequence[Account], accuracy: str | None
-) -> Iterator[Table]:
+def _tables(rows: list[Row], accounts: Sequence[Account], accuracy: str | None) -> list[Table]:
     """Judge rows that look alike, as many at a time as pays; none, if it doesn't."""
     first = rows[0]
     asks = question(first.asked, first.before[0])
     form = None if asks is None else Form.of(asks, accuracy)
     computed = {} if form is None else computed_of(form, first.before[0], first.done[0])
     if form is None or not computed:
-        return
-    largest = max(array.size for array in computed.values()) * len(accounts)
-    count = ELEMENTS // max(1, largest)
-    if count > 1:
-        for start in range(0, len(rows), count):
-            yield Table(rows[start : start + count], accounts, form, [*computed])
+        return []
+    stacks = cut(rows, computed, len(accounts))
+    return [Table(some, accounts, form, [*computed]) for some in stacks]

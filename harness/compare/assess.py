@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,7 +26,9 @@ from harness.oracle import (
 )
 from harness.trace import IMAGES, Array, StepTrace, same_bits
 
-ELEMENTS = 2**17
+T = TypeVar("T")
+
+_ELEMENTS = 2**17
 """Most elements of a quantity that are stacked: beyond it a stack is no faster, only larger."""
 
 
@@ -182,16 +185,30 @@ class _Waiting:
     def judge(self) -> None:
         """Judge all of them, as many at a time as pays."""
         for alike in self._alike.values():
-            largest = max(array.size for array in alike[0].computed.values())
-            count = ELEMENTS // max(1, largest)
-            if count > 1:
-                for start in range(0, len(alike), count):
-                    _judge(alike[start : start + count])
+            if stacks := cut(alike, alike[0].computed):
+                for some in stacks:
+                    _judge(some)
             else:
                 for same in _by_content(alike):
                     worked = None
                     for execution in same:
                         worked = _judge([execution], worked)
+
+
+def cut(alike: list[T], computed: Mapping[AnyQuantity, Array], each: int = 1) -> list[list[T]]:
+    """Return what is alike in stacks, as many at a time as pays; none, where two are too many.
+
+    Parameters
+    ----------
+    alike : list
+    computed : mapping of str to array
+        What was computed in one of them, by one implementation.
+    each : int
+        How many implementations are in each.
+    """
+    largest = max(array.size for array in computed.values()) * each
+    count = _ELEMENTS // max(1, largest)
+    return [alike[at : at + count] for at in range(0, len(alike), count)] if count > 1 else []
 
 
 def _by_content(alike: Iterable[Assessed]) -> Iterable[list[Assessed]]:

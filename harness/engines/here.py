@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -28,6 +29,10 @@ class Here:
         self.chunk = chunk or CHUNK
         self._worker = Worker(plan)
         self.about = self._worker.about()
+        # As in a worker process; what somebody has frozen before stays so.
+        self._froze = not gc.get_freeze_count()
+        if self._froze:
+            gc.freeze()
 
     def submit(
         self,
@@ -50,4 +55,6 @@ class Here:
 
     def close(self) -> None:
         """End the processes that targets have of their own."""
+        if self._froze:
+            gc.unfreeze()
         self._worker.close()

@@ -111,7 +111,7 @@ class Collector:
                 mine = measures[target, holding] = Measure()
             # As a report shows it, so that shards and the whole agree on whose is the largest.
             near = ratio >= NEAR * mine.ratio or not mine.ratio_at
-            mine.add(each, case, float(rounded(ratio)) if near else ratio)
+            mine.add(each, case, _shown(ratio) if near else ratio)
             if ratio > worst.get(holding.quantity, -1.0):
                 worst[holding.quantity] = ratio
         quiet = baseline or (origin.matrix is not None and not self.full)

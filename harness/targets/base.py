@@ -111,6 +111,10 @@ class Target(Protocol):
         """
 
 
+RunAll = Callable[[Iterable[Case]], list[Trace]]
+"""Runs some cases at once."""
+
+
 @dataclass(frozen=True)
 class FunctionTarget:
     """A target made of its description and functions.
@@ -125,7 +129,7 @@ class FunctionTarget:
 
     info: TargetInfo
     run: Callable[[Case], Trace]
-    run_all: Callable[[Iterable[Case]], list[Trace]] | None = None
+    run_all: RunAll | None = None
 
     def execute(self, case: Case) -> Trace:
         """Run a case."""

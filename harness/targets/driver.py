@@ -6,7 +6,6 @@ import re
 import signal
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import starmap
 from typing import Any, Protocol
 
 from harness.case.model import (
@@ -25,7 +24,7 @@ from harness.case.model import (
     Train,
 )
 from harness.dtypes import name_of
-from harness.targets.forward import Pass, Passed
+from harness.targets.forward import Pass, Passed, changed
 from harness.targets.given import (
     added,
     assigned,
@@ -37,7 +36,7 @@ from harness.targets.guard import guarded, unguarded
 from harness.targets.returned import Results, Returned
 from harness.targets.subject import Subject
 from harness.targets.support import Unsupported, numeric
-from harness.trace import STATE, Raised, StepTrace, Trace, same_bits
+from harness.trace import STATE, Raised, StepTrace, Trace
 
 
 def execute(
@@ -186,7 +185,7 @@ class _Walk:
         one = Pass(self.subject, forward, training, self.dtype, results, awaited)
         record |= yield from _in_turn(one.phases, one)
         if one.pairs:
-            record["input_changed"] = one.input_changed
+            record["input_changed"] = changed(one.pairs)
         self.passed.pop(index, None)
         if one.passed is not None:
             self.passed[index] = one.passed
@@ -238,7 +237,7 @@ class _Walk:
             gradients = self.subject.backward(grad_output, passed.saved)
             results.keep_gradients(gradients, passed.leaves)
         finally:
-            record["input_changed"] = not all(starmap(same_bits, pairs))
+            record["input_changed"] = changed(pairs)
 
     def _assign(self, name: str, value: object) -> None:
         self.subject.assign(name, *assigned(name, value, self.case.module.num_features, self.dtype))

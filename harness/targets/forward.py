@@ -17,6 +17,11 @@ Pairs = list[tuple[Array, Array]]
 """What a module was given, and what it must be left as."""
 
 
+def changed(pairs: Pairs) -> bool:
+    """Whether a module has written into what it was given."""
+    return not all(starmap(same_bits, pairs))
+
+
 class Passed(NamedTuple):
     """A forward pass whose gradients a later step takes.
 
@@ -88,11 +93,6 @@ class Pass:
         if self._forward.grad_output is None:
             return self._give, self._normalise, self._keep
         return self._give, self._normalise, self._ask, self._differentiate, self._finish
-
-    @property
-    def input_changed(self) -> bool:
-        """Whether the module has written into what it was given."""
-        return not all(starmap(same_bits, self.pairs))
 
     def _give(self) -> None:
         self._subject.mode(self._training)

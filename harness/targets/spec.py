@@ -9,7 +9,7 @@ import importlib.util
 import inspect
 import operator
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.semantics import declares
 from harness.targets.base import (
     Declaration,
     FunctionTarget,
+    RunAll,
     Target,
     TargetInfo,
 )
@@ -193,13 +194,9 @@ def _class_target(name: str, cls: type[Any], *, harmless: bool = False) -> Targe
     return FunctionTarget(info, run, run_all)
 
 
-_Run = Callable[[Case], Trace]
-_RunAll = Callable[[Iterable[Case]], list[Trace]]
-
-
 def _runner(
     name: str, cls: type[Any], *, harmless: bool
-) -> tuple[_Run, _RunAll | None, Mapping[str, str]]:
+) -> tuple[Callable[[Case], Trace], RunAll | None, Mapping[str, str]]:
     """Return what runs a case by a class, and many; and the versions of what that needs."""
     if any(base.__module__ == "torch.nn.modules.module" for base in cls.__mro__):
         from harness.targets.native import module_target  # imports torch
