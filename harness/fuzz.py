@@ -23,11 +23,11 @@ from harness.case.writer import to_yaml
 from harness.compare import Comparison, Divergence
 from harness.plan import Plan
 from harness.report.collect import Origin
-from harness.report.document import write_whole
 from harness.report.result import reported
 from harness.report.text import PYTHON, describe
 from harness.verdicts import FAILED
 from harness.worker import Worker
+from harness.writing import write_whole
 
 MEMORY = Path(".bn-harness") / "fuzz"
 """Where Hypothesis keeps what it found, in the current folder."""

@@ -28,8 +28,8 @@ from harness.identity import difference
 from harness.known import KnownDivergences
 from harness.part import Part, Spans, joined, meets
 from harness.report.collect import Collector
-from harness.report.document import special
 from harness.report.model import Report
+from harness.writing import special
 
 EVERY = 0.5
 """Seconds between two lines."""

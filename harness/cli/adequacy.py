@@ -41,7 +41,7 @@ def command(  # noqa: PLR0917
     """
     from harness.adequacy.campaign import run, select
     from harness.adequacy.text import show, to_markdown
-    from harness.report.document import write_whole
+    from harness.writing import write_whole
 
     chosen = select(options.load(cases), sample, matrices_only=matrices_only)
     scores = run(chosen, jobs=jobs, listener=lambda words: click.echo(words, err=True))

@@ -19,7 +19,8 @@ def command(reports: tuple[Path, ...], output: Path) -> None:
     """
     from harness.case.suite import load
     from harness.landscape import landscape, to_markdown
-    from harness.report.document import read, write_whole
+    from harness.report.document import read
+    from harness.writing import write_whole
 
     read_reports = [(str(path), read(path)) for path in reports]
     wanted = {case.id for _, report in read_reports for case in report.cases}

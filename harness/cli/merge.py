@@ -25,8 +25,9 @@ def command(reports: tuple[Path, ...], output: Path) -> None:
 
     Exit status: 0 joined; 2 they are not all the shards of one run.
     """
-    from harness.report.document import read, to_json, write_whole
+    from harness.report.document import read, to_json
     from harness.report.merge import merge
+    from harness.writing import write_whole
 
     whole = merge([(str(path), read(path)) for path in reports])
     write_whole(output, to_json(whole))

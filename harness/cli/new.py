@@ -81,11 +81,11 @@ def command(case_id: str, file: Path, origin: str | None, **given: Any) -> None:
     from harness.case.scaffolded import copied, made
     from harness.case.suite import Entry, Suite
     from harness.plan import Plan
-    from harness.report.document import write_whole
     from harness.report.failing import failures
     from harness.report.text import PYTHON, Sources, reproduction, show
     from harness.report.unforeseen import unforeseen
     from harness.runner import run
+    from harness.writing import write_whole
 
     context = click.get_current_context()
     spelled = {name for name in given if not _default(context, name)}

@@ -28,11 +28,12 @@ def command(output: Path, jobs: int) -> None:
     from harness.cli.schema import schema_text
     from harness.plan import Plan
     from harness.report.badge import to_badge
-    from harness.report.document import to_json, write_whole
+    from harness.report.document import to_json
     from harness.report.html import to_html
     from harness.report.markdown import to_markdown
     from harness.report.text import Sources, show
     from harness.runner import run
+    from harness.writing import write_whole
 
     suite = load()
     with following(sys.stderr) as listener:

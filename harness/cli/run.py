@@ -89,10 +89,11 @@ def command(  # noqa: PLR0917
     from harness.engines.hired import cluster
     from harness.journal import beside
     from harness.plan import Plan
-    from harness.report.document import to_json, write_whole
+    from harness.report.document import to_json
     from harness.report.selection import selection, selectors
     from harness.report.text import Sources, show
     from harness.runner import run
+    from harness.writing import write_whole
 
     suite = options.load(cases)
     files = {"--report": report_file, "--html": html_file}
@@ -187,7 +188,7 @@ def _status(outcome: Outcome) -> int:
 def _spare(files: dict[str, Path | None], read: Iterable[str], specs: Iterable[str]) -> None:
     """Refuse to write over what is read, or over what is written too."""
     from harness.identity import files_of
-    from harness.report.document import special
+    from harness.writing import special
 
     taken = {Path(name).resolve(): name for name in read}
     taken |= {path.resolve(): spec for spec in specs for path in files_of(spec)}

@@ -62,8 +62,8 @@ def command(  # noqa: PLR0917
     """
     from harness import history
     from harness.case.suite import Selection
-    from harness.report.document import write_whole
     from harness.targets import resolve
+    from harness.writing import write_whole
 
     if record is not None and not workers:
         raise click.UsageError("--record needs a --worker to record.")

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.case.model import Case
 from harness.case.suite import Suite
 from harness.errors import InvalidInput
-from harness.report.document import write_whole
 from harness.semantics import LowerAccuracy
 from harness.targets import Target, blinded, wire
 from harness.targets.base import Crashed, TimedOut
 from harness.trace import Array, Raised, StepTrace, Trace
+from harness.writing import write_whole
 
 SUFFIX = ".jsonl"
 """Of the files in a folder of recordings; the rest of a file's name is the version's."""

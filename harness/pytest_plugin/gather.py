@@ -108,7 +108,8 @@ class Gatherer:
         if mistakes and fine:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if file is not None:
-            from harness.report.document import to_json, write_whole
+            from harness.report.document import to_json
+            from harness.writing import write_whole
 
             try:
                 write_whole(file, to_json(report))

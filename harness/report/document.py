@@ -1,11 +1,9 @@
-"""The report as strict JSON: written whole or not at all, read back with one clear message."""
+"""The report as strict JSON: the same text each time, read back with one clear message."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,50 +85,6 @@ def read(path: Path) -> Report:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidInput(f"{path}: not valid UTF-8") from None
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that no reader, and no failure, ever sees a part of it.
-
-    What is no regular file, as a pipe or ``/dev/stdout``, is written to as it stands.
-
-    Raises
-    ------
-    InvalidInput
-        The folder cannot be written, or the disk is full; what stood there before still does.
-    """
-    try:
-        if special(path):
-            path.write_text(text, encoding="utf-8")
-            return
-        path = path.resolve()  # a link stays one
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise InvalidInput(f"{path}: cannot be written: {error.strerror}") from None
-
-
-def special(path: Path) -> bool:
-    """Whether a path is no regular file, nor the place for one: a pipe, or a device."""
-    place = path.absolute().parts[1:3]
-    device = place[:1] == ("dev",) and place != ("dev", "shm")
-    return path.exists() and (device or not path.is_file())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def schema() -> dict[str, Any]:

@@ -1,13 +1,9 @@
-"""The report as strict JSON: described, the same each time, and written whole or not at all."""
+"""The report as strict JSON: described, the same each time, and read back."""
 
 from __future__ import annotations
 
 import json
-import os
-import resource
-import stat
 from functools import cache
-from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -20,7 +16,7 @@ import harness
 from harness.case.model import Case
 from harness.errors import InvalidInput
 from harness.reference import BatchNorm2d
-from harness.report.document import from_json, read, schema, to_json, write_whole
+from harness.report.document import from_json, read, schema, to_json
 
 torch.set_num_threads(1)
 
@@ -186,86 +182,3 @@ def test_what_is_no_utf8_is_refused(tmp_path):
 
     with pytest.raises(InvalidInput, match="not valid UTF-8"):
         read(tmp_path / "old.json")
-
-
-def left(folder):
-    """Return the names in a folder."""
-    return sorted(each.name for each in folder.iterdir())
-
-
-def test_a_file_is_written_in_a_folder_that_is_made(tmp_path):
-    """A missing folder is made, and nothing but the file stays there."""
-    write_whole(tmp_path / "new" / "deep" / "it.json", "text\n")
-
-    assert (tmp_path / "new" / "deep" / "it.json").read_text() == "text\n"
-    assert left(tmp_path / "new" / "deep") == ["it.json"]
-
-
-def test_a_written_file_has_the_usual_permissions(tmp_path):
-    """The umask decides who may read a report, as for any other file."""
-    before = os.umask(0o027)
-    try:
-        write_whole(tmp_path / "it.json", "text")
-    finally:
-        os.umask(before)
-
-    assert stat.S_IMODE((tmp_path / "it.json").stat().st_mode) == 0o640
-
-
-def test_a_full_disk_leaves_the_old_file(tmp_path):
-    """Where there is no room the old file stays whole, and no other is left behind."""
-    path = tmp_path / "it.json"
-    write_whole(path, "old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(InvalidInput, match="cannot be written: File too large"):
-            write_whole(path, "new" * 1000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    assert path.read_text() == "old"
-    assert left(tmp_path) == ["it.json"]
-
-
-def test_an_interruption_leaves_the_old_file(tmp_path, monkeypatch):
-    """An interruption while the file is written leaves the old one and no other."""
-    path = tmp_path / "it.json"
-    write_whole(path, "old")
-
-    def interrupt(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_whole(path, "new")
-
-    assert path.read_text() == "old"
-    assert left(tmp_path) == ["it.json"]
-
-
-def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
-    """A path that is a folder, or lies below a file, is refused by name."""
-    (tmp_path / "file").write_text("")
-    for path in (tmp_path, tmp_path / "file" / "it.json"):
-        with pytest.raises(InvalidInput, match="cannot be written"):
-            write_whole(path, "text")
-
-    assert left(tmp_path) == ["file"]
-
-
-def test_a_device_is_written_to_and_stays_one():
-    """Writing to /dev/null does not put a file in its place."""
-    device = os.path.devnull
-    write_whole(Path(device), "text")
-
-    assert stat.S_ISCHR(os.stat(device).st_mode)  # noqa: PTH116  # the device, by its name
-
-
-def test_a_link_stays_a_link(tmp_path):
-    """What a link leads to is replaced, not the link."""
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    write_whole(tmp_path / "link", "text")
-
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_text() == "text"
