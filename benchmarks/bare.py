@@ -19,6 +19,7 @@ from harness.case.model import Case
 from harness.dtypes import dtype
 from harness.reference import BatchNorm2d
 from harness.targets.given import state_arrays
+from harness.targets.native import import_autograd
 from harness.targets.torch_module import to_tensor
 from harness.trace import STATE, Array
 
@@ -139,6 +140,7 @@ def loops(cases: Iterator[Case]) -> Times:
     cases : iterator of Case
     """
     torch.set_num_threads(1)
+    import_autograd()  # outside of the time, as all imports are
     times = Times()
     while chunk := list(islice(cases, CHUNK)):
         start = cpu()

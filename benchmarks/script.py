@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pyperf  # type: ignore[import-untyped]  # it has no types
 
@@ -37,8 +38,10 @@ class Figure:
 class Script:
     """Benchmarks that are run together and shown in one table.
 
-    Each process of pyperf imports and prepares anew and measures one benchmark `values` times;
-    pyperf's own options (``-o FILE`` for its JSON, ``--processes``, ``--values``) hold.
+    Each process of pyperf imports and prepares anew and measures one benchmark `values` times.
+    Processes of the benchmarks take turns, so that a machine that slows down meanwhile slows all of
+    them, and a ratio stays what it is. Pyperf's own options (``-o FILE`` for its JSON,
+    ``--processes``, ``--values``) hold; there each turn has its number.
 
     Parameters
     ----------
@@ -64,8 +67,8 @@ class Script:
     ) -> None:
         self.name = name
         self._names = list(options)
-        # pyperf has one runner of a class in a process; this makes it one of a script.
-        self._runner = type(name, (pyperf.Runner,), {})(
+        # pyperf allows a process one runner, which it knows by its class's id: one of a script.
+        self._runner = type(name, (pyperf.Runner,), {"_created": set()})(
             values=values,
             processes=processes,
             warmups=warmups,
@@ -82,7 +85,7 @@ class Script:
         if self.options.tiny:
             vars(self.options).update(tiny)
         self._load = os.getloadavg()[0]
-        self._found: dict[str, Any] = {}
+        self._seconds: dict[str, Callable[[], float]] = {}
 
     def measure(self, name: str, seconds: Callable[[], float]) -> None:
         """Add a benchmark.
@@ -93,35 +96,46 @@ class Script:
         seconds : callable
             Prepares, measures once, and returns the time.
         """
-
-        def values(loops: int) -> float:
-            return sum(seconds() for _ in range(loops))
-
-        found = self._runner.bench_time_func(name, values)
-        if found is not None:
-            self._found[name] = found
+        self._seconds[name] = seconds
 
     def finish(self, table: Callable[[Mapping[str, Figure]], str]) -> None:
-        """Print the table, and write it into the page; a process of pyperf has none.
+        """Measure, print the table, and write it into the page; a process of pyperf has none.
 
         Parameters
         ----------
         table : callable
             From the figures, by the names of the benchmarks, to Markdown.
         """
+        found = self._turns()
         if self.options.pipe is not None:
             return
-        text = table({name: _figure(found) for name, found in self._found.items()})
+        text = table({name: _figure(turns) for name, turns in found.items()})
         text = f"{text}\n\n{page_tables.machine(self._load)}"
         print(f"\n{text}")  # noqa: T201  # a script's result
         if self.options.page is not None:
             page_tables.replace(self.options.page, self.name, text)
+
+    def _turns(self) -> dict[str, list[pyperf.Benchmark]]:
+        turns, self.options.processes = self.options.processes, 1
+        if self.options.worker:  # it has one task, counted over all turns
+            turns = (self.options.worker_task or 0) // len(self._seconds) + 1
+        found: dict[str, list[pyperf.Benchmark]] = {name: [] for name in self._seconds}
+        for turn, (name, seconds) in product(range(turns), self._seconds.items()):
+            values = partial(_sum, seconds)
+            found[name].append(self._runner.bench_time_func(f"{name}, {turn + 1}", values))
+        return found
 
     def _forward(self, command: list[str], options: argparse.Namespace) -> None:
         for name in self._names:
             command += [f"--{name}", str(getattr(options, name))]
 
 
-def _figure(found: pyperf.Benchmark) -> Figure:
-    memory = max(run.get_metadata().get("mem_max_rss", 0) for run in found.get_runs())
-    return Figure(min(found.get_values()), memory)
+def _sum(seconds: Callable[[], float], loops: int) -> float:
+    return sum(seconds() for _ in range(loops))
+
+
+def _figure(turns: Sequence[pyperf.Benchmark]) -> Figure:
+    memory = max(
+        run.get_metadata().get("mem_max_rss", 0) for turn in turns for run in turn.get_runs()
+    )
+    return Figure(min(value for turn in turns for value in turn.get_values()), memory)
