@@ -126,7 +126,10 @@ class Stack:
 
         sweep = Sweep(given, channels, expected(self.accuracy))
         counts, fresh = exact.counts(quantity, self.accuracy, self.declared)
-        worst, beyond = sweep.worst(counts if fresh else None, expected(CLASSES[0]))
+        strictest = CLASSES[0]
+        share = exact.share(quantity, strictest, self.accuracy, self.declared)
+        share = None if share is None else share[channels]
+        worst, beyond = sweep.worst(counts if fresh else None, expected(strictest), share)
         row, at = self._worst(quantity, worst)
         ratio = worst.ratio[row]
         held = np.full(at.size, len(CLASSES))
