@@ -16,7 +16,7 @@ from harness.compare import Account, Comparison, Hearing, agreements, judge
 from harness.executed import Executed, at_once
 from harness.loaded import Loaded
 from harness.memory import Limit
-from harness.patience import patient
+from harness.patience import look, patient
 from harness.plan import Plan, in_own_process
 from harness.report.collect import Collector, Origin
 from harness.targets import Target, blinded
@@ -101,6 +101,7 @@ class Worker:
             self._interrupted = False
             raise KeyboardInterrupt
         with patient():
+            look()
             while True:
                 try:
                     executed = self._executed(pending, end)
@@ -118,6 +119,7 @@ class Worker:
                 if size > _TOGETHER:
                     self._judge_all(batch, waiting)
                     waiting, size = [], 0
+                    look()
                 if self._interrupted or time.monotonic() >= end:
                     break
             self._judge_all(batch, waiting)

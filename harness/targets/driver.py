@@ -92,7 +92,9 @@ def _in_turn(
     phases: Iterable[Callable[[], None]], of: _Placed
 ) -> Generator[None, None, dict[str, Any]]:
     """Do phases up to an error; return what a trace says of it."""
-    for phase in phases:
+    for place, phase in enumerate(phases):
+        if place:
+            yield
         try:
             phase()
         except Unsupported as reason:
@@ -100,7 +102,6 @@ def _in_turn(
         except BaseException as error:  # whatever a module raises is a result, SystemExit too
             _let_interrupt(error)
             return {"raised": _raised(of.where, error)}
-        yield
     return {}
 
 
