@@ -143,18 +143,6 @@ class Exact:
         found = cast("Quantity", quantity)
         return self._results(found).part(found, accuracy, declared, part)
 
-    def share(
-        self, quantity: AnyQuantity, accuracy: str, of: str, declared: Declared | None
-    ) -> Float64 | None:
-        """Return how much of the bound for one class that for another is at least, (C,).
-
-        None where to know it saves nothing.
-        """
-        if quantity in DOUBLE:
-            return None
-        found = cast("Quantity", quantity)
-        return self._results(found).share(found, accuracy, of, declared)
-
     def counts(
         self, quantity: AnyQuantity, accuracy: str, declared: Declared | None
     ) -> tuple[Counts, bool]:

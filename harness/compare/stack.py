@@ -126,10 +126,7 @@ class Stack:
 
         sweep = Sweep(given, channels, expected(self.accuracy))
         counts, fresh = exact.counts(quantity, self.accuracy, self.declared)
-        strictest = CLASSES[0]
-        share = exact.share(quantity, strictest, self.accuracy, self.declared)
-        share = None if share is None else share[channels]
-        worst, beyond = sweep.worst(counts if fresh else None, expected(strictest), share)
+        worst, beyond = sweep.worst(counts if fresh else None, expected(CLASSES[0]))
         row, at = self._worst(quantity, worst)
         ratio = worst.ratio[row]
         held = np.full(at.size, len(CLASSES))

@@ -7,7 +7,7 @@ columns (C, 1); δ stands before what may err, |·| is left out (magnitudes have
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +19,6 @@ from harness.oracle.parts import Part, taken
 
 _LONGEST = 0.125
 """Largest G·u for which the second-order terms are derived; sums beyond have no bound."""
-
-_ROUNDED, _UNDERFLOW = 1e-9, 1e-290
-"""More than a bound loses by rounding, of itself; what is larger loses no more by underflow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,23 +81,6 @@ class Linear(NamedTuple):
             out += np.multiply(taken(coefficient, part), taken(row, part), out=product)
         out += taken(self.constant, part)
         return out
-
-    @property
-    def _coefficients(self) -> tuple[Float64, ...]:
-        return self.constant, *(coefficient for coefficient, _ in self.terms)
-
-    def share(self, of: Linear) -> Float64:
-        """Return for each channel how much of another bound this one is at least, (C, 1) or (1, 1).
-
-        Of all coefficients, which are not negative, the least share: the rows are the same. It is
-        a little less, for what is rounded where both are worked out; 0 where that could be more.
-        """
-        coefficients = (
-            [bound.constant, *(each for each, _ in bound.terms)] for bound in (self, of)
-        )
-        shares = [np.where(b == 0, 1.0, a / b) for a, b in zip(*coefficients, strict=True)]
-        least: Float64 = reduce(np.minimum, shares)
-        return np.where(of.constant > _UNDERFLOW, least * (1 - _ROUNDED), 0.0)
 
 
 def inverse_root(

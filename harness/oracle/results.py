@@ -131,21 +131,6 @@ class Results:
             bound = self._bound(quantity, self.bounds(accuracy, declared))
             return self._within(quantity, bound, declared, part)
 
-    def share(
-        self, quantity: Quantity, accuracy: str, of: str, declared: Declared | None
-    ) -> Float64 | None:
-        """Return how much of the bound for one class that for another is at least, (C,).
-
-        None for columns, whose bounds take no longer than this.
-        """
-        with np.errstate(all="ignore"):
-            one, other = (
-                self._bound(quantity, self.bounds(each, declared)) for each in (accuracy, of)
-            )
-            if not isinstance(one, Linear) or not isinstance(other, Linear):
-                return None
-            return np.broadcast_to(one.share(other), (self.step.channels, 1))[:, 0]
-
     def spacing(self, quantity: Quantity) -> Float64:
         """Return the unit in the last place of each channel's largest finite exact value, (C,)."""
         with np.errstate(all="ignore"):

@@ -77,22 +77,10 @@ class Sweep:
         self._cut = list(parts(given.shape)) if isinstance(channels, slice) else [WHOLE]
         self._kept: Held | None = None
 
-    def worst(
-        self,
-        counts: Counts | None,
-        other: Callable[[Part], Expected],
-        share: Float64 | None = None,
-    ) -> tuple[Worst, Mask]:
+    def worst(self, counts: Counts | None, other: Callable[[Part], Expected]) -> tuple[Worst, Mask]:
         """Return the worst of each row, and which have an element beyond another class's bound.
 
-        Parameters
-        ----------
-        counts : Counts or None
-            Given all parts of what is expected.
-        other : function of Part
-            What the other class expects.
-        share : (R,) array, optional
-            How much of the bound the other class's is at least: what is nearer is within it.
+        `counts` are given all parts of what is expected.
         """
         worst, beyond = Worst(len(self._given)), np.zeros(len(self._given), np.bool_)
         for part in self._cut:
@@ -101,9 +89,7 @@ class Sweep:
                 counts.add(part, expected)
             held = self._hold(part, expected)
             worst.add(held)
-            rows = part[0]
-            if share is None or not (worst.ratio[rows] <= share[rows]).all():
-                beyond[rows] |= held.exceeds(other(part), self._channels)
+            beyond[part[0]] |= held.exceeds(other(part), self._channels)
         return worst, beyond
 
     def beyond(self, other: Callable[[Part], Expected]) -> Mask:

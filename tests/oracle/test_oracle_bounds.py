@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import oracle_steps as ways
 import pytest
@@ -131,46 +129,6 @@ def test_bounds_grow_with_the_class(step):
 
         assert (wide <= tree).all()
         assert (tree <= loosest).all()
-
-
-@given(step=steps(ALL, largest=3000))
-@settings(max_examples=100, deadline=None)
-def test_a_class_allows_the_share_of_another_that_it_says(step):
-    """One bound is at least its share of the other for every element, on whatever data."""
-    results = exact(step)
-    for quantity in ("output", "grad_input"):
-        for one, other in permutations(ACCURACIES, 2):
-            share = results.share(quantity, one, other, None)
-            bounds = [results.expected(quantity, name).bound for name in (one, other)]
-            least = share.reshape(-1, 1) * bounds[1]
-
-            assert not (bounds[0] < least).any()
-
-
-@pytest.mark.parametrize("dtype", ALL)
-def test_the_share_of_a_class_is_most_of_what_it_allows(dtype):
-    """On usual data a class is all of itself, and the strictest a good part of the standard."""
-    results = exact(make_step(3, 64, dtype=dtype))
-    for quantity in ("output", "grad_input"):
-        itself = results.share(quantity, "tree", "tree", None)
-        strictest = results.share(quantity, "wide", "tree", None)
-
-        assert (itself > 1 - 1e-6).all()
-        assert ((strictest > 0.1) & (strictest < 1)).all()
-
-
-def test_where_bounds_underflow_there_is_no_share():
-    """Numbers so small that a bound loses more than its rounding are held against both."""
-    results = exact(make_step(3, 64, "subnormal", dtype="float64", weight=None, bias=None))
-
-    assert not results.share("output", "wide", "tree", None).any()
-
-
-def test_columns_have_no_share():
-    """What has a value for each channel is held against both bounds: that takes no longer."""
-    results = exact(make_step(3, 64))
-    for quantity in set(results.quantities) - {"output", "grad_input"}:
-        assert results.share(quantity, "wide", "tree", None) is None
 
 
 MISTAKES = [

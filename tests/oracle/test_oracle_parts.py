@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from oracle_steps import make_step, normalise, steps
+from oracle_steps import make_step, normalise
 
 from harness.oracle import exact, ratios, self_consistent
 from harness.oracle import parts as cutting
@@ -118,41 +114,6 @@ def test_the_first_of_the_worst_is_found_in_any_part():
         == (ratios(output, results.expected("output", "wide")) > 1).any(axis=1).tolist()
     )
     assert beyond[0]
-
-
-NEAR = (0.0, 0.3, 1 - 1e-6, 1 - 1e-12, 1.0, 1 + 1e-12, 1 + 1e-6, 2.0, 50.0)
-
-
-@given(step=steps(("float32", "float64")), near=st.lists(st.sampled_from(NEAR), min_size=1))
-@settings(max_examples=100, deadline=None)
-def test_rows_that_a_share_spares_are_beyond_no_other_bound(step, near):
-    """Near the strictest bound or far from it, the same rows are beyond it as without a share."""
-    results = exact(step)
-    for quantity in ROWS:
-        strictest = results.part(quantity, "wide", None, cutting.WHOLE)
-        far = np.resize(near, strictest.bound.shape) * np.nan_to_num(strictest.bound)
-        with np.errstate(all="ignore"):
-            computed = narrow(strictest.exact) + far
-        sweep = Sweep(computed, slice(None), partial(results.part, quantity, "tree", None))
-        other = partial(results.part, quantity, "wide", None)
-        share = results.share(quantity, "wide", "tree", None)
-        (one, plain), (two, spared) = sweep.worst(None, other), sweep.worst(None, other, share)
-
-        np.testing.assert_array_equal(one.ratio, two.ratio)
-        np.testing.assert_array_equal(plain, spared)
-
-
-def test_what_is_within_its_share_is_not_held_against_the_other_bound():
-    """Where a share of the bound says that all is well, the other bound is not even asked for."""
-    step = make_step(6, 300)
-    results = exact(step)
-    sweep = Sweep(
-        normalise(step)["output"], slice(None), partial(results.part, "output", "tree", None)
-    )
-    share = results.share("output", "wide", "tree", None)
-
-    _, beyond = sweep.worst(None, lambda _: pytest.fail("it was asked for"), share)
-    assert not beyond.any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
