@@ -53,7 +53,7 @@ def show(figures: Mapping[str, Figure], cases: int) -> str:
 
 def main() -> None:
     """Measure and print."""
-    script = Script("overhead", whole.TINY, processes=3, cases=whole.CASES, sample=0)
+    script = Script("overhead", whole.TINY, processes=5, cases=whole.CASES, sample=0)
     of = {"cases": script.options.cases, "sample": script.options.sample}
     script.measure(EVERYTHING, partial(whole.run, **of))
     for name in (TORCH, REFERENCE, INPUTS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -103,8 +103,7 @@ class StepTrace(NamedTuple):
     overwritten: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """What a target did with a case.
 
     Attributes
@@ -119,7 +118,7 @@ class Trace:
         Why the target cannot construct the case's module.
     """
 
-    initial: Mapping[str, Array | None] = field(default_factory=dict)
+    initial: Mapping[str, Array | None] = _NOTHING
     steps: tuple[StepTrace, ...] = ()
     raised: Raised | None = None
     unsupported: str | None = None

@@ -136,11 +136,14 @@ def _looks(account: Account) -> list[_Look] | None:
         look: list[Hashable] = []
         for name, array in results.items():
             look += (name, None) if array is None else (name, array.dtype, array.shape)
-        moved = [name for name in STATE if state.get(name) is not before.get(name)]
-        for name in moved:
+        moved = []
+        for name in STATE:
             old, new = before.get(name), state.get(name)
+            if old is new:
+                continue
             if old is None or new is None or old.dtype != new.dtype or old.shape != new.shape:
                 return None
+            moved.append(name)
         found.append((tuple(look), (*moved, *layouts.items())))
         before = state
     return found

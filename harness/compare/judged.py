@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,8 +129,7 @@ class Assessed:
         }
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """What an implementation did with a case, and says of itself.
 
     Attributes
@@ -148,8 +148,7 @@ class Account:
     semantics: Semantics = TORCH
 
 
-@dataclass(frozen=True)
-class Hearing:
+class Hearing(NamedTuple):
     """What implementations did with a case.
 
     Attributes

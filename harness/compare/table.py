@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from harness.compare.question import question, row
 from harness.compare.stack import Columns, Stack
 from harness.compare.together import Together
 from harness.oracle import RUNNING, AnyQuantity, Declared
-from harness.trace import STATE, Array, StepTrace
+from harness.trace import STATE, Array
 
 
 class Table:
@@ -56,8 +57,7 @@ class Table:
             for each in rows
         ]
         self._arrays = [
-            [[_found(each.done[a], quantity) for each in rows] for a in range(len(accounts))]
-            for quantity in quantities
+            [_found(rows, a, quantity) for a in range(len(accounts))] for quantity in quantities
         ]
         self._sizes = [arrays[0][0].size for arrays in self._arrays]
         shape = len(quantities), len(rows), len(accounts)
@@ -76,7 +76,8 @@ class Table:
     def agree(self) -> NDArray[np.bool_]:
         """Whether in a row all is within its bounds, and what has none is the same, (R,)."""
         inside = np.logical_and.reduce(self._figures.ratio <= 1, axis=(0, 2))
-        agree: NDArray[np.bool_] = inside & [self._moved_alike(each) for each in self.rows]
+        others = [name for name in STATE if name not in self._quantities]
+        agree: NDArray[np.bool_] = inside & [_moved_alike(each, others) for each in self.rows]
         return agree
 
     @property
@@ -132,19 +133,6 @@ class Table:
         """Return what implementations computed of a quantity, row by row."""
         return [*chain.from_iterable(zip(*(self._arrays[q][a] for a in who), strict=True))]
 
-    def _moved_alike(self, each: Row) -> bool:
-        """Whether the parts of the state that no mathematics moves went the same way."""
-        (before, *others), (done, *theirs) = each.before, each.done
-        names = [
-            name
-            for name in STATE
-            if name not in self._quantities and done.state.get(name) is not before.get(name)
-        ]
-        return not names or all(
-            same(names, old, before) and same(names, new.state, done.state)
-            for old, new in zip(others, theirs, strict=True)
-        )
-
     def measured(self, rows: Sequence[int], names: Sequence[str], a: int) -> Iterator[Together]:
         """Yield what was measured of an implementation in some rows, of one mode and layout.
 
@@ -189,7 +177,21 @@ class Table:
             )
 
 
-def _found(done: StepTrace, quantity: AnyQuantity) -> Array:
-    array = (done.state if quantity in RUNNING else done.results)[quantity]
-    assert array is not None  # noqa: S101  # steps that look alike have it
-    return row(array)
+def _moved_alike(each: Row, names: Sequence[str]) -> bool:
+    """Whether the parts of the state that no mathematics moves went the same way."""
+    (before, *others), (done, *theirs) = each.before, each.done
+    moved = [name for name in names if done.state.get(name) is not before.get(name)]
+    return not moved or all(
+        same(moved, old, before) and same(moved, new.state, done.state)
+        for old, new in zip(others, theirs, strict=True)
+    )
+
+
+def _found(rows: Sequence[Row], a: int, quantity: AnyQuantity) -> list[Array]:
+    """Return what an implementation computed of a quantity, which all of these rows have."""
+    found: list[Any]
+    if quantity in RUNNING:
+        found = [each.done[a].state[quantity] for each in rows]
+    else:
+        found = [each.done[a].results[quantity] for each in rows]
+    return found if found[0].ndim else [row(array) for array in found]

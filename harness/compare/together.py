@@ -40,38 +40,45 @@ class Together(NamedTuple):
     nearer: NDArray[np.bool_]
     farther: NDArray[np.bool_]
 
-    def measures(self, shown: Callable[[float], float]) -> Iterator[tuple[Holding, Measure]]:
-        """Yield what was measured of each quantity, over all cases.
+    def measures(
+        self, shown: Callable[[float], float], known: Callable[[Holding], float]
+    ) -> Iterator[tuple[Holding, Measure, float]]:
+        """Yield what was measured of each quantity over all cases, and the largest ratio itself.
 
-        Of ratios the largest counts as it is `shown`, and of the cases that have it the first.
+        Parameters
+        ----------
+        shown : callable
+            Of ratios the largest counts as it is shown, and of the cases that have it the first.
+        known : callable
+            A ratio that a quantity is known to have come to: what is clearly below needs no case.
         """
         figures = self.figures
         counts = figures.unjudged, figures.vacuous, self.bitwise, self.nearer, self.farther
-        sums = np.array([each.sum(axis=1) for each in counts]).T.tolist()
-        for q, (unjudged, vacuous, bitwise, nearer, farther) in enumerate(sums):
-            ratio, ratio_at = self._largest(figures.ratio[q], shown)
-            held = int(figures.held[q].max())
-            yield (
-                self.holdings[q],
-                Measure(
-                    elements=self.elements[q] * len(self.cases),
-                    unjudged=unjudged,
-                    vacuous=vacuous,
-                    bitwise=bitwise,
-                    ratio=ratio,
-                    ulp=float(figures.ulp[q].max()),
-                    ratio_at=ratio_at,
-                    held=held,
-                    held_at=self._first(figures.held[q] == held) if held else "",
-                    nearer=nearer,
-                    farther=farther,
-                ),
+        sums = [each.sum(axis=1).tolist() for each in counts]
+        most = [each.max(axis=1).tolist() for each in (figures.ratio, figures.ulp, figures.held)]
+        for q, (holding, *of) in enumerate(zip(self.holdings, *sums, *most, strict=True)):
+            unjudged, vacuous, bitwise, nearer, farther, highest, ulp, held = of
+            ratio, ratio_at = highest, ""
+            if highest >= NEAR * known(holding):
+                ratio, ratio_at = self._largest(figures.ratio[q], highest, shown)
+            measure = Measure(
+                elements=self.elements[q] * len(self.cases),
+                unjudged=unjudged,
+                vacuous=vacuous,
+                bitwise=bitwise,
+                ratio=ratio,
+                ulp=ulp,
+                ratio_at=ratio_at,
+                held=held,
+                held_at=self._first(figures.held[q] == held) if held else "",
+                nearer=nearer,
+                farther=farther,
             )
+            yield holding, measure, highest
 
     def _largest(
-        self, ratio: NDArray[np.float64], shown: Callable[[float], float]
+        self, ratio: NDArray[np.float64], highest: float, shown: Callable[[float], float]
     ) -> tuple[float, str]:
-        highest = float(ratio.max())
         most = shown(highest)
         near = ratio >= NEAR * highest
         same = [each for each in {*ratio[near].tolist()} if shown(each) == most]

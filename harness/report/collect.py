@@ -129,10 +129,15 @@ class Collector:
             tally["bitwise_equal"] += agreement.bitwise_equal
         if agreement.declared:
             self.declared.setdefault(target, set()).update(agreement.declared)
+        mine = self.measures
+
+        def known(holding: Holding) -> float:
+            measure = mine.get((target, holding))
+            return 0.0 if measure is None else measure.ratio
+
         for together in agreement.measured:
-            worst = together.figures.ratio.max(axis=1).tolist()
-            for ratio, (holding, measure) in zip(worst, together.measures(_shown), strict=True):
-                self.measures.setdefault((target, holding), Measure()).merge(measure)
+            for holding, measure, ratio in together.measures(_shown, known):
+                mine.setdefault((target, holding), Measure()).merge(measure)
                 matrix.worst[holding.quantity] = max(
                     ratio, matrix.worst.get(holding.quantity, ratio)
                 )

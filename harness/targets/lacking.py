@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from harness.case.model import Backward, Case, Set, Settings
@@ -39,7 +38,7 @@ def lacking(missing: Pass, case: Case, trace: Trace, reason: str) -> Trace:
         else done
         for done, (_, _, step) in zip(trace.steps, case.executions(), strict=False)
     )
-    return replace(trace, steps=steps)
+    return trace._replace(steps=steps)
 
 
 def _asks(missing: Pass, step: CaseStep) -> bool:
