@@ -58,7 +58,7 @@ def show(figures: Mapping[str, Figure], cases: int) -> str:
 
 def main() -> None:
     """Measure and print."""
-    script = Script("throughput", whole.TINY, processes=2, cases=whole.CASES, sample=0)
+    script = Script("throughput", whole.TINY, processes=5, cases=whole.CASES, sample=0)
     of = {"cases": script.options.cases, "sample": script.options.sample}
     for jobs in JOBS:
         script.measure(f"-j {jobs}", partial(command, jobs, **of))
