@@ -61,7 +61,8 @@ def _locked_beside(path: Path) -> tuple[int, Path]:
         handle, name = tempfile.mkstemp(
             dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED
         )
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        with suppress(OSError):  # where a file system has no locks, nothing is removed either
+            fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:  # else another has found it before it was locked
             return handle, Path(name)
         os.close(handle)

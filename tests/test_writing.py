@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import resource
@@ -154,6 +155,20 @@ def test_a_writing_that_loses_its_file_before_it_has_locked_it_takes_another(tmp
 
     assert path.read_text() == "second"
     assert left(tmp_path) == ["it.json"]
+
+
+def test_a_file_system_without_locks_is_written_to(tmp_path, monkeypatch):
+    """Where files cannot be locked they are written all the same, and nobody's is removed."""
+    (tmp_path / ".it.json.another.unfinished").write_text("half")
+
+    def refused(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+    write_whole(tmp_path / "it.json", "text")
+
+    assert (tmp_path / "it.json").read_text() == "text"
+    assert left(tmp_path) == [".it.json.another.unfinished", "it.json"]
 
 
 def test_files_that_look_alike_are_not_removed(tmp_path):
