@@ -210,9 +210,10 @@ class Stack:
 
     def _channels(self, quantity: AnyQuantity, chosen: Sequence[int]) -> Channels:
         """Return the channels of some executions among the exact results'."""
-        if quantity in RUNNING or len(chosen) == len(self._asked[1]):
+        of, first = self._asked
+        if quantity in RUNNING or len(chosen) == len(first):
             return slice(None)
-        return self._rows_of(chosen)
+        return self.exact[1] if len(chosen) == len(of) else self._rows_of(chosen)
 
     def _rows_of(self, executions: Sequence[int]) -> NDArray[np.intp]:
         """Return the channels of some executions among those of the distinct questions."""
