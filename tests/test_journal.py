@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
+from full_disk import files_of_at_most
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_files import SOMETIMES
@@ -295,17 +295,6 @@ def test_a_file_that_is_no_journal_is_left_alone(bn, tmp_path):
     assert code == 2
     assert "is not the journal of a run" in err
     assert (tmp_path / "report.json.journal").read_text() == "my diary\n"
-
-
-@contextmanager
-def files_of_at_most(size):
-    """Let no file grow over a size, as a full disk would not."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("lines", [0, 3])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -13,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from full_disk import files_of_at_most
 
 from harness.errors import InvalidInput
 from harness.writing import write_whole
@@ -46,13 +46,9 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     """Where there is no room the old file stays whole, and no other is left behind."""
     path = tmp_path / "it.json"
     write_whole(path, "old")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-    try:
-        with pytest.raises(InvalidInput, match="cannot be written: File too large"):
-            write_whole(path, "new" * 1000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    refused = pytest.raises(InvalidInput, match="cannot be written: File too large")
+    with refused, files_of_at_most(1000):
+        write_whole(path, "new" * 1000)
 
     assert path.read_text() == "old"
     assert left(tmp_path) == ["it.json"]
